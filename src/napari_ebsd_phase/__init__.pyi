@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from .classifier import Classifier as Classifier
+from .classifier import load_classifier as load_classifier
+from .errors import InputError as InputError
+from .mapping import classify as classify
+from .phase_map import PhaseMap as PhaseMap
+from .scan import Scan as Scan
+from .scan import load_scan as load_scan
+
+__version__: str
