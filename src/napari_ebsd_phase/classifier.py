@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Classifier: a network, the preprocessing it was trained with, and the card that says so.
+
+On disk a classifier is two files of one name: ``NAME.safetensors`` holds the weights and
+``NAME.json`` the card. Neither can carry code. Weights never travel without their card: the card
+holds the hash of the weights, and loading refuses what does not fit together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from .crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from .decoding import decode, parse_prior
+from .errors import InputError
+from .network import Architecture, SymmetryNet
+from .preprocessing import Preprocessing, pattern_quality, prepare
+
+__all__ = ["CARD_VERSION", "Classifier", "installed_classifiers", "load_classifier", "make_card"]
+
+CARD_VERSION = 1
+
+_REQUIRED = (
+    "card_version",
+    "name",
+    "classes",
+    "architecture",
+    "preprocessing",
+    "training_prior",
+    "known_structures",
+    "temperature",
+    "threshold",
+    "training",
+    "metrics",
+    "licence",
+    "sha256",
+    "version",
+)
+
+
+class Classifier:
+    """A trained network that is ready for patterns of any camera.
+
+    Parameters
+    ----------
+    network
+        The network; it is put into evaluation mode.
+    card
+        The model card, see :func:`make_card`.
+    device
+        ``cpu``, ``cuda``, ``mps``, or ``auto``: the first accelerator there is.
+    """
+
+    def __init__(self, network: SymmetryNet, card: dict[str, Any], device: str = "auto") -> None:
+        self.card = card
+        self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
+        self.device = _device(device)
+        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+
+    @property
+    def name(self) -> str:
+        """Name on the card."""
+        return str(self.card["name"])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weight file."""
+        return str(self.card["sha256"])
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a level is reported, as the card proposes."""
+        return float(self.card["threshold"])
+
+    def __repr__(self) -> str:
+        size = self.preprocessing.size
+        return f"Classifier({self.name!r}, {size} x {size} pixels, {self.device})"
+
+    @torch.inference_mode()
+    def scores(
+        self,
+        patterns: np.ndarray,
+        *,
+        background: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
+        batch_size: int = 256,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Raw network scores and the quality of each pattern.
+
+        Parameters
+        ----------
+        patterns
+            Shape (n, rows, cols), any real dtype, one size.
+        background, mask
+            Static background and screen mask of shape (rows, cols); see
+            :func:`napari_ebsd_phase.preprocessing.prepare`.
+        batch_size
+            Patterns that go through the network at once.
+
+        Returns
+        -------
+        scores : numpy.ndarray
+            float32 of shape (n, 46).
+        quality : numpy.ndarray
+            float32 of shape (n,), in [0, 1].
+        """
+        scores = np.empty((len(patterns), self.network.architecture.outputs), dtype=np.float32)
+        quality = np.empty(len(patterns), dtype=np.float32)
+        for start in range(0, len(patterns), batch_size):
+            part = slice(start, min(start + batch_size, len(patterns)))
+            inputs = prepare(
+                patterns[part],
+                self.preprocessing,
+                background=background,
+                mask=mask,
+                device=self.device,
+            )
+            quality[part] = pattern_quality(inputs).cpu().numpy()
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            scores[part] = self.network(inputs).float().cpu().numpy()
+        return scores, quality
+
+    def probabilities(
+        self, scores: np.ndarray, prior: str | np.ndarray = "uniform"
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Calibrated point-group and lattice probabilities from scores.
+
+        Parameters
+        ----------
+        scores
+            Shape (n, 46), from :meth:`scores`.
+        prior
+            As text (see :func:`napari_ebsd_phase.decoding.parse_prior`) or as frequencies of
+            shape (32, 14).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            float32 of shapes (n, 32) and (n, 14).
+        """
+        return decode(
+            scores,
+            prior=self.prior(prior) if isinstance(prior, str) else prior,
+            training_prior=np.asarray(self.card["training_prior"]),
+            temperature=float(self.card["temperature"]),
+        )
+
+    def prior(self, text: str) -> np.ndarray:
+        """Class frequencies of shape (32, 14) that a prior's name stands for."""
+        return parse_prior(text, np.asarray(self.card["known_structures"]))
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``path`` (.safetensors) and its card beside it (.json).
+
+        Returns
+        -------
+        pathlib.Path
+            The weight file.
+        """
+        target = Path(path).with_suffix(".safetensors")
+        data = _serialise(self.network)
+        self.card["sha256"] = hashlib.sha256(data).hexdigest()
+        text = json.dumps(self.card, indent=1, ensure_ascii=False) + "\n"
+        for file, content in ((target, data), (target.with_suffix(".json"), text.encode())):
+            part = file.with_name(file.name + ".part")
+            try:
+                part.write_bytes(content)
+                os.replace(part, file)
+            except OSError as error:
+                part.unlink(missing_ok=True)
+                raise InputError(f"cannot write {file}: {error.strerror}") from error
+        return target
+
+
+def _serialise(network: SymmetryNet) -> bytes:
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    return save_tensors(tensors)
+
+
+def make_card(name: str, network: SymmetryNet, **contents: Any) -> dict[str, Any]:
+    """A model card, checked to be complete.
+
+    Parameters
+    ----------
+    name
+        Name of the classifier.
+    network
+        The network the card is for; its architecture and hash are filled in.
+    **contents
+        The remaining fields: ``preprocessing``, ``training_prior`` and ``known_structures``
+        (32 x 14 lists), ``temperature``, ``threshold``, ``training``, ``metrics``, ``licence``,
+        ``version``.
+    """
+    card = {
+        "card_version": CARD_VERSION,
+        "name": name,
+        "classes": {
+            "point_group": list(POINT_GROUPS),
+            "bravais_lattice": list(BRAVAIS_LATTICES),
+        },
+        "architecture": network.architecture.to_dict(),
+        **contents,
+        "sha256": hashlib.sha256(_serialise(network)).hexdigest(),
+    }
+    _check_card(card, name)
+    return card
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name not in available:
+        raise InputError(f"unknown device {name!r}: use auto, cpu, cuda or mps")
+    if not available[name]:
+        raise InputError(f"this machine has no {name} device that torch can use: use --device cpu")
+    return torch.device(name)
+
+
+def installed_classifiers() -> list[str]:
+    """Names of the classifiers that come with the package."""
+    folder = files(__package__).joinpath("weights")
+    return sorted(f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors"))
+
+
+def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> Classifier:
+    """Load a bundled classifier by name, or one from a file.
+
+    Parameters
+    ----------
+    name
+        Name of a bundled classifier (``default`` when None) or path of a ``.safetensors`` file
+        whose card lies beside it.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Returns
+    -------
+    Classifier
+
+    Raises
+    ------
+    InputError
+        If the name is unknown, the card is missing, damaged or of other classes, or the weights
+        do not match the card.
+    """
+    name = name or "default"
+    bundled = installed_classifiers()
+    if str(name) in bundled:
+        path = Path(str(files(__package__).joinpath("weights", f"{name}.safetensors")))
+    else:
+        path = Path(name)
+        if path.suffix != ".safetensors":
+            known = ", ".join(bundled) or "none"
+            raise InputError(
+                f"no network {str(name)!r}: give a .safetensors file or an installed one ({known})"
+            )
+    card = _read_card(path.with_suffix(".json"))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the network {path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+        raise InputError(
+            f"{path} does not match its card: the file is damaged or the card is another's; get both again"
+        )
+    network = SymmetryNet(Architecture.from_dict(card["architecture"]))
+    try:
+        tensors = load_tensors(data)
+        network.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} holds no weights for the network on its card: {reason}") from error
+    if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
+        raise InputError(f"{path} holds weights that are not numbers: train the network again")
+    return Classifier(network, card, device)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"the card {path} is missing or unreadable; a network needs its card"
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"the card {path} is no valid JSON: get it again") from error
+    if not isinstance(card, dict):
+        raise InputError(f"the card {path} is no model card: get it again")
+    _check_card(card, str(path))
+    return card
+
+
+def _check_card(card: dict[str, Any], where: str) -> None:
+    missing = [key for key in _REQUIRED if key not in card]
+    if missing:
+        raise InputError(f"the card {where} lacks {', '.join(missing)}")
+    if card["card_version"] != CARD_VERSION:
+        raise InputError(
+            f"the card {where} has version {card['card_version']}, this program reads {CARD_VERSION}"
+        )
+    classes = {"point_group": list(POINT_GROUPS), "bravais_lattice": list(BRAVAIS_LATTICES)}
+    if card["classes"] != classes:
+        raise InputError(
+            f"the card {where} names other classes, or in another order, than this program knows"
+        )
+    for key in ("training_prior", "known_structures"):
+        try:
+            table = np.asarray(card[key], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"the card {where} has no table of numbers as {key}") from error
+        if table.shape != COMPATIBLE.shape or not (table >= 0).all() or not table.any():
+            raise InputError(f"the card {where} has no valid 32 x 14 table as {key}")
+    for key, top in (("temperature", 100.0), ("threshold", 1.0)):
+        value = card[key]
+        if not isinstance(value, int | float) or not 0 < value <= top:
+            raise InputError(f"the card {where} has no valid {key}: {value!r}")
+    for key in ("architecture", "preprocessing"):
+        if not isinstance(card[key], dict):
+            raise InputError(f"the card {where} has no valid {key}")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find the phosphor screen in detector frames: which pixels see diffracted electrons at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+__all__ = ["find_screen"]
+
+# A dark border is screen shadow when it is below this share of the way from black to the level
+# of the screen; measured frames have 0 to 5 % there, the darkest lit corners 15 to 30 %.
+_DARK = 0.10
+_MIN_BORDER = 0.002  # smaller border areas are dark band edges or dead pixels, not shadow
+_MIN_SCREEN = 0.15  # a screen found smaller than this is a wrong guess: use the whole frame
+
+
+def find_screen(patterns: np.ndarray) -> np.ndarray:
+    """Mask of the screen, common to all given frames.
+
+    Two kinds of border are taken away, each only where it is connected to the edge of the frame:
+    areas that are exactly constant (cut out, transparent or clipped corners, frames around
+    pictures), and areas that are dark and flat (shadow around a round screen).
+
+    Parameters
+    ----------
+    patterns
+        Frames of shape (n, rows, cols) or (rows, cols); a few dozen of one scan are enough.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool of shape (rows, cols), true on the screen. All true when no border is found.
+    """
+    frames = np.atleast_3d(np.asarray(patterns))
+    if np.ndim(patterns) == 2:
+        frames = np.asarray(patterns)[None]
+    frames = np.nan_to_num(frames.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    mean = frames.mean(axis=0)
+    whole = np.ones(mean.shape, dtype=bool)
+    if min(mean.shape) < 8 or float(np.ptp(frames)) == 0.0:
+        return whole
+    off = _constant_border(frames) | _dark_border(mean)
+    if not off.any():
+        return whole
+    labels, _ = ndimage.label(ndimage.binary_fill_holes(~off))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    screen = labels == sizes.argmax()
+    # Smooth the outline, then step back from it: the rim of a screen is a bright or dark edge.
+    step = max(1, round(min(mean.shape) / 64))
+    cross = ndimage.generate_binary_structure(2, 1)
+    screen = ndimage.binary_opening(screen, cross, iterations=step)
+    padded = np.pad(screen, step, mode="edge")  # the frame's own edge is not a screen rim
+    screen = ndimage.binary_erosion(padded, cross, iterations=step)[step:-step, step:-step]
+    return screen if screen.mean() >= _MIN_SCREEN else whole
+
+
+def _touching_edge(area: np.ndarray) -> np.ndarray:
+    """The connected parts of an area that touch the frame's edge and are not tiny."""
+    labels, count = ndimage.label(area)
+    if count == 0:
+        return np.zeros_like(area)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    keep = np.bincount(labels.ravel()) >= max(4, _MIN_BORDER * area.size)
+    touches = np.zeros(count + 1, dtype=bool)
+    touches[np.unique(edge)] = True
+    touches[0] = False
+    return (touches & keep)[labels]
+
+
+def _constant_border(frames: np.ndarray) -> np.ndarray:
+    """Border pixels that hold one and the same extreme value in every frame."""
+    low, high = frames.min(axis=0), frames.max(axis=0)
+    still = low == high
+    off = np.zeros(still.shape, dtype=bool)
+    if not still.any():
+        return off
+    for value in (float(low.min()), float(high.max())):
+        same = still & (low == value)
+        # Saturated or empty specks inside the pattern are still: only solid areas count.
+        solid = ndimage.binary_opening(same, np.ones((3, 3), dtype=bool))
+        off |= _touching_edge(solid)
+    return off
+
+
+def _dark_border(mean: np.ndarray) -> np.ndarray:
+    """Border areas that are dark and flat against the middle of the frame."""
+    rows, cols = mean.shape
+    sigma = max(0.7, min(mean.shape) / 80)
+    smooth = ndimage.gaussian_filter(mean, sigma)
+    middle = smooth[rows // 4 : -(rows // 4), cols // 4 : -(cols // 4)]
+    level, black = float(np.median(middle)), float(smooth.min())
+    if level <= black:
+        return np.zeros(mean.shape, dtype=bool)
+    dark = _touching_edge(smooth < black + _DARK * (level - black))
+    if not dark.any():
+        return dark
+    # A corner of a background-corrected pattern may be dark too, but it is not flat.
+    fine = np.abs(mean - smooth)
+    gradient = ndimage.gaussian_gradient_magnitude(mean, sigma)
+    core = ndimage.binary_erosion(dark, iterations=max(1, round(sigma)))
+    if not core.any():
+        return np.zeros(mean.shape, dtype=bool)
+    inner = (slice(rows // 4, -(rows // 4)), slice(cols // 4, -(cols // 4)))
+    flat = np.median(gradient[core]) < 0.35 * np.median(gradient[inner])
+    quiet = np.median(fine[core]) <= max(0.5 * float(np.median(fine[inner])), 1e-6 * level)
+    return dark if flat and quiet else np.zeros(mean.shape, dtype=bool)
