@@ -31,6 +31,9 @@ __all__ = ["CARD_VERSION", "Classifier", "installed_classifiers", "load_classifi
 
 CARD_VERSION = 1
 
+_SUFFIX = ".safetensors"
+_OUTPUTS = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
+
 _REQUIRED = (
     "card_version",
     "name",
@@ -66,7 +69,8 @@ class Classifier:
         self.card = card
         self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
         self.device = _device(device)
-        self.network = network.eval().to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval()
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def name(self) -> str:
@@ -168,7 +172,9 @@ class Classifier:
         pathlib.Path
             The weight file.
         """
-        target = Path(path).with_suffix(".safetensors")
+        target = Path(path)
+        if target.suffix != _SUFFIX:  # not with_suffix: "fine-tuned-0.2" keeps its name
+            target = target.with_name(f"{target.name}{_SUFFIX}")
         data = _serialise(self.network)
         self.card["sha256"] = hashlib.sha256(data).hexdigest()
         text = json.dumps(self.card, indent=1, ensure_ascii=False) + "\n"
@@ -237,7 +243,10 @@ def _device(name: str) -> torch.device:
 def installed_classifiers() -> list[str]:
     """Names of the classifiers that come with the package."""
     folder = files(__package__).joinpath("weights")
-    return sorted(f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors"))
+    if not folder.is_dir():
+        return []
+    names = (f.name for f in folder.iterdir())
+    return sorted(n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
 
 
 def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> Classifier:
@@ -264,10 +273,10 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
     name = name or "default"
     bundled = installed_classifiers()
     if str(name) in bundled:
-        path = Path(str(files(__package__).joinpath("weights", f"{name}.safetensors")))
+        path = Path(str(files(__package__).joinpath("weights", f"{name}{_SUFFIX}")))
     else:
         path = Path(name)
-        if path.suffix != ".safetensors":
+        if path.suffix != _SUFFIX:
             known = ", ".join(bundled) or "none"
             raise InputError(
                 f"no network {str(name)!r}: give a .safetensors file or an installed one ({known})"
@@ -279,15 +288,24 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
         raise InputError(f"cannot read the network {path}: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise InputError(
-            f"{path} does not match its card: the file is damaged or the card is another's; get both again"
+            f"{path} does not match its card: the file is damaged or the card is another's; "
+            "get both again"
         )
-    network = SymmetryNet(Architecture.from_dict(card["architecture"]))
+    architecture = Architecture.from_dict(card["architecture"])
+    if architecture.outputs != _OUTPUTS:
+        raise InputError(
+            f"{path} gives {architecture.outputs} scores, not one for each of {_OUTPUTS} classes"
+        )
+    network = SymmetryNet(architecture)
     try:
         tensors = load_tensors(data)
         network.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} holds no weights for the network on its card: {reason}") from error
+        # The first line of what torch says names the class only, the second what does not fit.
+        reason = str(error).splitlines()[:2][-1].strip()
+        raise InputError(
+            f"{path} holds no weights for the network on its card ({reason}): get both again"
+        ) from error
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
         raise InputError(f"{path} holds weights that are not numbers: train the network again")
     return Classifier(network, card, device)
@@ -311,10 +329,11 @@ def _read_card(path: Path) -> dict[str, Any]:
 def _check_card(card: dict[str, Any], where: str) -> None:
     missing = [key for key in _REQUIRED if key not in card]
     if missing:
-        raise InputError(f"the card {where} lacks {', '.join(missing)}")
+        raise InputError(f"the card {where} lacks {', '.join(missing)}: get it again")
     if card["card_version"] != CARD_VERSION:
         raise InputError(
-            f"the card {where} has version {card['card_version']}, this program reads {CARD_VERSION}"
+            f"the card {where} has version {card['card_version']!r}, this program reads "
+            f"{CARD_VERSION}: get a network made for it"
         )
     classes = {"point_group": list(POINT_GROUPS), "bravais_lattice": list(BRAVAIS_LATTICES)}
     if card["classes"] != classes:
@@ -326,11 +345,16 @@ def _check_card(card: dict[str, Any], where: str) -> None:
             table = np.asarray(card[key], dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(f"the card {where} has no table of numbers as {key}") from error
-        if table.shape != COMPATIBLE.shape or not (table >= 0).all() or not table.any():
+        if (
+            table.shape != COMPATIBLE.shape
+            or not (np.isfinite(table) & (table >= 0)).all()
+            or not table[COMPATIBLE].any()
+        ):
             raise InputError(f"the card {where} has no valid 32 x 14 table as {key}")
     for key, top in (("temperature", 100.0), ("threshold", 1.0)):
         value = card[key]
-        if not isinstance(value, int | float) or not 0 < value <= top:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 < value <= top:
             raise InputError(f"the card {where} has no valid {key}: {value!r}")
     for key in ("architecture", "preprocessing"):
         if not isinstance(card[key], dict):

@@ -59,17 +59,22 @@ def decode(
     Raises
     ------
     InputError
-        If the prior allows no existing pair.
+        If the prior allows no existing pair, or an array has the wrong shape.
     """
     scores = np.asarray(scores, dtype=np.float64)
+    outputs = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
+    if scores.ndim != 2 or scores.shape[1] != outputs:
+        raise InputError(f"scores must have the shape (n, {outputs}), not {scores.shape}")
     joint = (scores[:, PAIRS[:, 0]] + scores[:, len(POINT_GROUPS) + PAIRS[:, 1]]) / temperature
     if prior is not None:
-        wanted = np.asarray(prior, dtype=np.float64)[PAIRS[:, 0], PAIRS[:, 1]]
+        wanted = _of_pairs(prior, "the class prior")
         if not np.isfinite(wanted).all() or (wanted < 0).any() or not wanted.any():
             raise InputError("the class prior allows no point group and lattice that go together")
         trained = np.ones(len(PAIRS))
         if training_prior is not None:
-            trained = np.asarray(training_prior, dtype=np.float64)[PAIRS[:, 0], PAIRS[:, 1]]
+            trained = _of_pairs(training_prior, "the training prior")
+            if not trained.any():
+                raise InputError("the training prior holds no point group and lattice that exist")
         # A pair that training never showed has no learned score: it keeps the smallest frequency.
         trained = np.maximum(trained, trained[trained > 0].min())
         with np.errstate(divide="ignore"):
@@ -80,6 +85,14 @@ def decode(
     point_group = joint @ np.eye(len(POINT_GROUPS))[PAIRS[:, 0]]
     lattice = joint @ np.eye(len(BRAVAIS_LATTICES))[PAIRS[:, 1]]
     return point_group.astype(np.float32), lattice.astype(np.float32)
+
+
+def _of_pairs(table: np.ndarray, what: str) -> np.ndarray:
+    """Entries of a (32, 14) table at the pairs that exist, shape (66,)."""
+    values = np.asarray(table, dtype=np.float64)
+    if values.shape != COMPATIBLE.shape:
+        raise InputError(f"{what} must have the shape {COMPATIBLE.shape}, not {values.shape}")
+    return values[PAIRS[:, 0], PAIRS[:, 1]]
 
 
 def parse_prior(text: str, known: np.ndarray | None = None) -> np.ndarray:
@@ -129,15 +142,15 @@ def _selection(text: str) -> np.ndarray:
         if name in POINT_GROUPS:
             groups[POINT_GROUPS.index(name)] = True
         elif name in CRYSTAL_SYSTEMS:
-            groups |= SYSTEM_INDEX == CRYSTAL_SYSTEMS.index(name)
+            groups |= np.equal(SYSTEM_INDEX, CRYSTAL_SYSTEMS.index(name))
         elif name.removeprefix("laue:") in LAUE_GROUPS:
-            groups |= LAUE_INDEX == LAUE_GROUPS.index(name.removeprefix("laue:"))
+            groups |= np.equal(LAUE_INDEX, LAUE_GROUPS.index(name.removeprefix("laue:")))
         elif name in BRAVAIS_LATTICES:
             lattices[BRAVAIS_LATTICES.index(name)] = True
         else:
             raise InputError(
-                f"prior: {name!r} is no point group, crystal system or Bravais lattice; use uniform, "
-                "known, or a list such as m-3m,6/mmm or cubic,hexagonal or laue:m-3"
+                f"prior: {name!r} is no point group, crystal system or Bravais lattice; use "
+                "uniform, known, or a list such as m-3m,6/mmm or cubic,hexagonal or laue:m-3"
             )
     rows = groups if groups.any() else np.ones_like(groups)
     columns = lattices if lattices.any() else np.ones_like(lattices)

@@ -17,7 +17,10 @@ import torch
 
 from .errors import InputError
 
-__all__ = ["Preprocessing", "prepare", "pattern_quality", "resampling_matrix"]
+__all__ = ["Preprocessing", "pattern_quality", "prepare", "resampling_matrix"]
+
+_LARGEST = 1e30  # intensities beyond are no measurement, and their sums overflow float32
+_BLANK = 1e-8  # local contrast over mean intensity: below is float32's rounding
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def resampling_matrix(n_in: int, start: float, scale: float, n_out: int) -> np.n
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # kept for later calls, which may need gradients
 def _gaussian_matrix(n: int, sigma: float) -> torch.Tensor:
     """Gaussian blur of a length-n signal as an (n, n) matrix; zero outside the signal."""
     x = np.arange(n, dtype=np.float64)
@@ -179,26 +183,29 @@ def prepare(
 
     Steps: divide by the static background if there is one; resample the screen to a square by
     area averaging (masked pixels take no part); subtract a smooth surface fitted over the screen
-    and a masked Gaussian local background (normalised convolution); divide by the masked local standard deviation; zero outside.
+    and a masked Gaussian local background (normalised convolution); divide by the masked local
+    standard deviation; zero outside.
 
     Parameters
     ----------
     patterns
-        Frames of shape (n, rows, cols), any real dtype. Values that are not finite count as
-        masked.
+        Frames of shape (n, rows, cols), any real dtype. Values that are not finite, or beyond
+        1e30, count as masked.
     settings
         The parameters.
     background
         Static background of shape (rows, cols), same units as the patterns.
     mask
-        True on the screen: (rows, cols) for all frames, or (n, rows, cols). All on when None.
+        True (not zero) on the screen: (rows, cols) for all frames, or (n, rows, cols). All on
+        when None.
     device
         Where to compute; the CPU when None.
 
     Returns
     -------
     torch.Tensor
-        float32 of shape (n, 1, size, size), on `device`. Invariant to gain and offset.
+        float32 of shape (n, 1, size, size), on `device`. Invariant to gain and offset. A frame
+        without any contrast comes out as zeros.
 
     Raises
     ------
@@ -209,17 +216,18 @@ def prepare(
     if x.ndim != 3 or 0 in x.shape[1:]:
         raise InputError(f"patterns must have the shape (n, rows, cols), not {tuple(x.shape)}")
     n, rows, cols = x.shape
-    finite = torch.isfinite(x).all(dim=0)
+    usable = x.abs() < _LARGEST
     valid = torch.ones((rows, cols), device=x.device)
     if mask is not None:
-        valid = torch.as_tensor(mask).to(x.device, torch.float32)
+        on = mask if isinstance(mask, torch.Tensor) else torch.from_numpy(np.array(mask) != 0)
+        valid = (on != 0).to(x.device, torch.float32)
         if valid.shape not in ((rows, cols), (n, rows, cols)):
             raise InputError(
                 f"the mask has the shape {tuple(valid.shape)}, the patterns {rows} x {cols} pixels"
             )
-    if not bool(finite.all()):
-        valid = valid * torch.isfinite(x)
-        x = torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+    if not bool(usable.all()):
+        valid = valid * usable
+        x = torch.where(usable, x, torch.zeros_like(x))
     if background is not None:
         x, valid = _divide_background(x, valid, background)
     box = valid if valid.ndim == 2 else valid.amax(dim=0)
@@ -233,19 +241,31 @@ def prepare(
     coverage = a @ valid @ b.T
     x = torch.matmul(torch.matmul(a, x), b.T) / coverage.clamp_min(1e-6)
     inside = (coverage > 0.5).to(torch.float32)
-    return _local_contrast(x * inside, inside, settings)[:, None]
+    # Beyond these values squares leave the range of float32.
+    top = x.abs().amax(dim=(-2, -1)) if n else mean
+    if bool(((top > 1e12) | (top < 1e-12)).any()):
+        gain = 1.0 / top.clamp(1e-30, 1e30)
+        x, mean = x * gain[:, None, None], mean * gain
+    return _local_contrast(x * inside, inside, mean.abs(), settings)[:, None]
 
 
 def _torch_ready(patterns: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     """torch cannot take big-endian or some unsigned arrays: convert those, and only those."""
     if isinstance(patterns, torch.Tensor):
         return patterns
-    array = np.asarray(patterns)
+    try:
+        array = np.asarray(patterns)
+    except ValueError as error:
+        raise InputError("patterns must be of one size to go through at once") from error
     if array.dtype.kind not in "buif":
         raise InputError(f"patterns must hold real numbers, not {array.dtype}")
     if not array.dtype.isnative or array.dtype in (np.uint16, np.uint32, np.uint64, np.longdouble):
-        array = array.astype(np.float32)
-    return array if array.flags.writeable else array.copy()
+        with np.errstate(over="ignore"):  # what is too big becomes infinite, that is, masked
+            array = array.astype(np.float32)
+    # Nor does it take read-only arrays, or views that run backwards.
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        array = array.copy()
+    return array
 
 
 def _divide_background(
@@ -264,6 +284,7 @@ def _divide_background(
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept for later calls, which may need gradients
 def _surfaces(size: int, degree: int = 4) -> torch.Tensor:
     """Products of Legendre polynomials up to a total degree, as (size * size, terms)."""
     x = np.linspace(-1, 1, size)
@@ -284,21 +305,28 @@ def _remove_surface(x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """
     basis = _surfaces(x.shape[-1]).to(x.device)
     weight = inside.reshape(*inside.shape[:-2], -1, 1)
-    gram = (basis.T @ (weight * basis)).double()
+    gram = basis.T @ (weight * basis)
+    area = weight.sum(-2).clamp_min(1.0)[..., None]
+    if x.device.type == "mps":  # Apple's GPUs have no float64
+        gram, area = gram.cpu(), area.cpu()
     # The ridge keeps slivers of screens solvable; it is far below what changes a pattern.
-    gram = gram + 1e-5 * weight.sum(-2).double()[..., None] * torch.eye(
-        basis.shape[1], device=x.device, dtype=torch.float64
+    ridge = (
+        1e-5 * area.double() * torch.eye(basis.shape[1], device=gram.device, dtype=torch.float64)
     )
-    inverse = torch.linalg.inv(gram).float()
+    inverse = torch.linalg.inv(gram.double() + ridge).float().to(x.device)
     moments = x.flatten(1) @ basis
     coefficients = (inverse @ moments[..., None])[..., 0]
     return (x - (coefficients @ basis.T).reshape(x.shape)) * inside
 
 
 def _local_contrast(
-    x: torch.Tensor, inside: torch.Tensor, settings: Preprocessing
+    x: torch.Tensor, inside: torch.Tensor, level: torch.Tensor, settings: Preprocessing
 ) -> torch.Tensor:
-    """Subtract the local mean and divide by the local standard deviation, inside the screen."""
+    """Subtract the local mean and divide by the local standard deviation, inside the screen.
+
+    `level`, shape (n,), is the mean intensity before it was taken off: contrast far below it is
+    the rounding error of a blank frame, which must not be blown up into a pattern.
+    """
     x = _remove_surface(x, inside)
     weight = _blur(inside, settings.background_sigma).clamp_min(1e-3)
     x = (x - _blur(x, settings.background_sigma) / weight) * inside
@@ -309,7 +337,8 @@ def _local_contrast(
     floor = settings.contrast_floor * typical
     # 1e-30 only keeps a constant frame finite: it comes out as zeros.
     spread = torch.maximum(torch.sqrt(variance), floor[:, None, None]).clamp_min(1e-30)
-    return (x / spread).clamp(-settings.clip, settings.clip) * inside
+    blank = (typical <= _BLANK * level)[:, None, None]
+    return (x / spread).clamp(-settings.clip, settings.clip) * (inside * ~blank)
 
 
 def pattern_quality(prepared: torch.Tensor) -> torch.Tensor:
@@ -334,12 +363,7 @@ def pattern_quality(prepared: torch.Tensor) -> torch.Tensor:
     inside = (x != 0).to(x.dtype)
     core = x[:, 1:-1, 1:-1]
     around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
-    count = (
-        inside[:, :-2, 1:-1]
-        + inside[:, 2:, 1:-1]
-        + inside[:, 1:-1, :-2]
-        + inside[:, 1:-1, 2:]
-    )
+    count = inside[:, :-2, 1:-1] + inside[:, 2:, 1:-1] + inside[:, 1:-1, :-2] + inside[:, 1:-1, 2:]
     use = inside[:, 1:-1, 1:-1] * (count == 4)
     around = around / 4
     product = (core * around * use).sum(dim=(1, 2))

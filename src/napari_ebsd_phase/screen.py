@@ -6,12 +6,19 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .errors import InputError
+
 __all__ = ["find_screen"]
 
 # A dark border is screen shadow when it is below this share of the way from black to the level
 # of the screen; measured frames have 0 to 5 % there, the darkest lit corners 15 to 30 %.
 _DARK = 0.10
 _MIN_BORDER = 0.002  # smaller border areas are dark band edges or dead pixels, not shadow
+# A bell-shaped background falls into the corners of a raw frame without a step. Just outside a
+# dark border of measured frames the screen has at least 35 % of its level, and the border lies
+# within 2 % of black; next to a dark corner of a bell it is 11 to 27 %, and the corner 4 to 8 %.
+_STEP = 0.30
+_BLACK = 0.03
 _MIN_SCREEN = 0.15  # a screen found smaller than this is a wrong guess: use the whole frame
 
 
@@ -31,10 +38,17 @@ def find_screen(patterns: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         bool of shape (rows, cols), true on the screen. All true when no border is found.
+
+    Raises
+    ------
+    InputError
+        If there are no frames, or the array has another number of axes.
     """
-    frames = np.atleast_3d(np.asarray(patterns))
-    if np.ndim(patterns) == 2:
-        frames = np.asarray(patterns)[None]
+    frames = np.asarray(patterns)
+    if frames.ndim == 2:
+        frames = frames[None]
+    if frames.ndim != 3 or frames.size == 0:
+        raise InputError(f"patterns must have the shape (n, rows, cols), not {frames.shape}")
     frames = np.nan_to_num(frames.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     mean = frames.mean(axis=0)
     whole = np.ones(mean.shape, dtype=bool)
@@ -76,12 +90,26 @@ def _constant_border(frames: np.ndarray) -> np.ndarray:
     off = np.zeros(still.shape, dtype=bool)
     if not still.any():
         return off
-    for value in (float(low.min()), float(high.max())):
+    black, white = float(low.min()), float(high.max())
+    for value in (black, white):
         same = still & (low == value)
         # Saturated or empty specks inside the pattern are still: only solid areas count.
         solid = ndimage.binary_opening(same, np.ones((3, 3), dtype=bool))
-        off |= _touching_edge(solid)
+        area = _touching_edge(solid)
+        if value == white and area.any():
+            # Pixels near an overexposed area are nearly white, those near a white margin are not.
+            beside = np.median(high[_ring(area, 3)]) if not area.all() else white
+            if white - beside < 0.15 * (white - black):
+                continue
+        off |= area
     return off
+
+
+def _ring(area: np.ndarray, width: int) -> np.ndarray:
+    """Pixels outside an area and `width` steps away from it, or nearer where there are none."""
+    distance = ndimage.distance_transform_edt(~area)
+    far = min(float(width), float(distance.max()))
+    return (distance > far - 1) & (distance <= far) & ~area
 
 
 def _dark_border(mean: np.ndarray) -> np.ndarray:
@@ -94,8 +122,16 @@ def _dark_border(mean: np.ndarray) -> np.ndarray:
     if level <= black:
         return np.zeros(mean.shape, dtype=bool)
     dark = _touching_edge(smooth < black + _DARK * (level - black))
-    if not dark.any():
-        return dark
+    if not dark.any() or dark.all():
+        return np.zeros(mean.shape, dtype=bool)
+    outside = _ring(dark, max(2, round(0.04 * min(mean.shape))))
+    scale = level - black
+    is_bell = (
+        np.median(smooth[outside]) - black < _STEP * scale
+        and np.median(smooth[dark]) - black > _BLACK * scale
+    )
+    if is_bell:
+        return np.zeros(mean.shape, dtype=bool)
     # A corner of a background-corrected pattern may be dark too, but it is not flat.
     fine = np.abs(mean - smooth)
     gradient = ndimage.gaussian_gradient_magnitude(mean, sigma)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a network: structures, master patterns, simulation, training, evaluation."""

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a training run to a classifier: calibrate, test, write the card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..classifier import Classifier, make_card
+from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from ..network import SymmetryNet
+from .evaluate import calibrate, draw_scores, evaluate_materials
+from .materials import Material
+from .pattern_simulation import TRAINING
+from .structures import load_structures
+from .train import PatternStream, TrainingSettings
+
+__all__ = ["finish", "known_structures"]
+
+
+def known_structures() -> np.ndarray:
+    """Numbers of known structures by point group and lattice, shape (32, 14)."""
+    table = np.zeros(COMPATIBLE.shape)
+    for s in load_structures():
+        table[POINT_GROUPS.index(s.point_group), BRAVAIS_LATTICES.index(s.bravais)] += 1
+    return table
+
+
+def finish(
+    network: SymmetryNet,
+    stack: np.ndarray,
+    materials: Mapping[str, Sequence[Material]],
+    settings: TrainingSettings,
+    *,
+    name: str,
+    steps: int,
+    patterns: int = 48,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Classifier:
+    """Calibrate a trained network on held-out materials, test it, and make its card.
+
+    Parameters
+    ----------
+    network
+        The averaged network of :func:`napari_ebsd_phase.training.train.train`.
+    stack, materials
+        What it was trained with, all splits.
+    settings
+        What it was trained by.
+    name
+        For the card.
+    steps
+        Optimiser steps that were really done.
+    patterns
+        Patterns a material and camera for calibration and tests.
+    provenance
+        Further facts for the card: library, hours, machine.
+    progress
+        Called with a title and the number of materials done and in all.
+
+    Returns
+    -------
+    Classifier
+        With its card complete; not yet saved.
+    """
+    stream = PatternStream(stack, materials["train"], settings)
+    card = make_card(
+        name,
+        network,
+        preprocessing=settings.preprocessing.to_dict(),
+        training_prior=np.round(stream.training_prior(), 6).tolist(),
+        known_structures=known_structures().tolist(),
+        temperature=1.0,
+        threshold=0.5,
+        training={
+            "settings": asdict(settings),
+            "camera": asdict(TRAINING),
+            "steps": steps,
+            "patterns": steps * settings.batch_size,
+            "materials": {split: len(members) for split, members in materials.items()},
+            "split": "by material (formula and space group), training/split.csv",
+            **(provenance or {}),
+        },
+        metrics={},
+        licence="GPL-3.0-or-later",
+        version=version("napari-ebsd-phase"),
+    )
+    classifier = Classifier(network, card, device="cpu")
+    if materials.get("calibration"):
+        data = draw_scores(
+            classifier,
+            stack,
+            materials["calibration"],
+            TRAINING,
+            patterns=4 * patterns,
+            seed=2,
+            progress=(lambda d, n: progress("calibration materials", d, n)) if progress else None,
+        )
+        card["temperature"], card["threshold"] = calibrate(classifier, data)
+    card["metrics"] = evaluate_materials(
+        classifier, stack, materials, patterns=patterns, progress=progress
+    )
+    return classifier
