@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that other programs read: one module a format, chosen by the suffix of the file name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ._atomic import check_target, replacing
+
+if TYPE_CHECKING:
+    from ..phase_map import PhaseMap
+
+#: Suffixes that can be written, and the modules that do it.
+_MODULES = {".h5": "h5", ".csv": "csv", ".png": "png", ".tif": "tif", ".tiff": "tif"}
+SUFFIXES = tuple(_MODULES)
+
+__all__ = ["SUFFIXES", "check_output", "write"]
+
+
+def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Return `path` if :func:`write` could write there now; call it before long work.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown, the file exists and `overwrite` is False, or the folder is
+        missing or not writable.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _MODULES:
+        what = f"the format '{path.suffix}'" if path.suffix else "a file without a suffix"
+        raise InputError(f"cannot write {what} ('{path}'): use one of {', '.join(SUFFIXES)}")
+    return check_target(path, overwrite=overwrite)
+
+
+def write(phase_map: PhaseMap, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write `phase_map` to `path`, in the format that the suffix names.
+
+    The file appears at once when it is complete; after a failure nothing has changed.
+
+    Raises
+    ------
+    InputError
+        As in :func:`check_output`, or if the system refuses to write.
+    """
+    path = check_output(path, overwrite=overwrite)
+    # Imported by need: a CSV file is no reason to load a plotting library.
+    module = import_module(f"{__name__}.{_MODULES[path.suffix.lower()]}")
+    with replacing(path, overwrite=overwrite) as temporary:
+        module.write(phase_map, temporary)
