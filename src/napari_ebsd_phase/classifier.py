@@ -68,6 +68,12 @@ class Classifier:
     def __init__(self, network: SymmetryNet, card: dict[str, Any], device: str = "auto") -> None:
         self.card = card
         self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
+        halvings = 2 ** (len(network.architecture.widths) - 1)
+        if -(-self.preprocessing.size // 2) % halvings:
+            raise InputError(
+                f"{self.preprocessing.size} x {self.preprocessing.size} pixels do not go through "
+                f"this network: the size must be a multiple of {2 * halvings}"
+            )
         self.device = _device(device)
         self.network = network.eval()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -64,9 +64,11 @@ def find_screen(patterns: np.ndarray) -> np.ndarray:
     # Smooth the outline, then step back from it: the rim of a screen is a bright or dark edge.
     step = max(1, round(min(mean.shape) / 64))
     cross = ndimage.generate_binary_structure(2, 1)
-    screen = ndimage.binary_opening(screen, cross, iterations=step)
-    padded = np.pad(screen, step, mode="edge")  # the frame's own edge is not a screen rim
-    screen = ndimage.binary_erosion(padded, cross, iterations=step)[step:-step, step:-step]
+    # Padded, since the frame's own edges and corners are not those of the screen.
+    padded = np.pad(screen, 4 * step, mode="edge")
+    padded = ndimage.binary_opening(padded, cross, iterations=step)
+    padded = ndimage.binary_erosion(padded, cross, iterations=step)
+    screen = padded[4 * step : -4 * step, 4 * step : -4 * step]
     return screen if screen.mean() >= _MIN_SCREEN else whole
 
 
@@ -94,7 +96,9 @@ def _constant_border(frames: np.ndarray) -> np.ndarray:
     for value in (black, white):
         same = still & (low == value)
         # Saturated or empty specks inside the pattern are still: only solid areas count.
-        solid = ndimage.binary_opening(same, np.ones((3, 3), dtype=bool))
+        # Padded, since a sliver along the edge of the frame goes on outside it.
+        padded = np.pad(same, 2, mode="edge")
+        solid = ndimage.binary_opening(padded, np.ones((3, 3), dtype=bool))[2:-2, 2:-2]
         area = _touching_edge(solid)
         if value == white and area.any():
             # Pixels near an overexposed area are nearly white, those near a white margin are not.

@@ -215,6 +215,21 @@ def _recall(
     return table
 
 
+def _right_by_set(classifier: Classifier, data: Scores, prior: str) -> dict[str, dict[str, int]]:
+    """Number of patterns, and of right ones at each level, of each measured set."""
+    point, lattice = classifier.probabilities(data.scores, prior)
+    right = {
+        level: level_probabilities(point, lattice, level).argmax(axis=1) == data.truth(level)
+        for level in LEVELS
+    }
+    table = {}
+    for i, name in enumerate(data.groups):
+        inside = data.material == i
+        table[name] = {"patterns": int(inside.sum())}
+        table[name] |= {level: int(right[level][inside].sum()) for level in LEVELS}
+    return table
+
+
 def _within_laue(data: Scores, point: np.ndarray) -> dict[str, Any]:
     """Point-group accuracy where the Laue group is right, against the majority guess."""
     found = LAUE_INDEX[point.argmax(axis=1)] == LAUE_INDEX[data.point_group]
@@ -425,7 +440,8 @@ def evaluate(
     }
     if measured is not None:  # first: a wrong folder must not cost minutes of simulation
         data = measured_scores(classifier, measured)
-        result["measured"] = summarise(classifier, data, prior) | {"sets": list(data.groups)}
+        result["measured"] = summarise(classifier, data, prior)
+        result["measured"]["by_set"] = _right_by_set(classifier, data, prior)
     result |= evaluate_materials(
         classifier, stack, materials, patterns=patterns, prior=prior, progress=progress
     )

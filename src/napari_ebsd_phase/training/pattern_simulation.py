@@ -16,8 +16,8 @@ import numpy as np
 from scipy import ndimage
 
 __all__ = [
-    "GOOD",
     "FAST",
+    "GOOD",
     "POOR",
     "TRAINING",
     "Camera",

@@ -278,7 +278,7 @@ def train(
     network = SymmetryNet(settings.architecture)
     average = SymmetryNet(settings.architecture)
     average.load_state_dict(network.state_dict())
-    network.to(target, memory_format=torch.channels_last)
+    network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.to(target)
     optimiser = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay))
     step = load_checkpoint(folder, network, average, optimiser, settings.architecture)

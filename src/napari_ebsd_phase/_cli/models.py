@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``models``: list, describe and verify networks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from . import common
+
+
+def add(commands: common.Commands) -> None:
+    """Describe the command."""
+    parser = common.add_command(
+        commands,
+        "models",
+        run_list,
+        summary="list, describe and verify networks",
+        description="Networks that classify patterns. Without anything more: list those that are "
+        "installed.",
+        examples=(
+            "napari-ebsd-phase models",
+            "napari-ebsd-phase models describe default",
+            "napari-ebsd-phase models verify runs/steel/network.safetensors",
+        ),
+    )
+    actions = parser.add_subparsers(metavar="ACTION")
+    common.add_command(
+        actions,
+        "list",
+        run_list,
+        summary="the installed networks",
+        description="List the installed networks.",
+    )
+    describe = common.add_command(
+        actions,
+        "describe",
+        run_describe,
+        summary="what a network was trained on and how well it does",
+        description="Print the card of a network: what it was trained on and how well it does.",
+    )
+    describe.add_argument("name", metavar="NAME|FILE", help="installed network or .safetensors")
+    describe.add_argument("--json", action="store_true", help="print the whole card as JSON")
+    verify = common.add_command(
+        actions,
+        "verify",
+        run_verify,
+        summary="check that networks are complete and undamaged",
+        description="Check that weights and cards are complete, undamaged and belong together.",
+    )
+    verify.add_argument(
+        "names", nargs="*", metavar="NAME|FILE", help="networks (default: all installed)"
+    )
+
+
+def run_list(args: argparse.Namespace) -> None:
+    """List the installed networks."""
+    from ..classifier import installed_classifiers, load_classifier
+
+    rows = []
+    for name in installed_classifiers():
+        card = load_classifier(name, device="cpu").card
+        materials = card["training"].get("materials", {}).get("train", "?")
+        patterns = card["training"].get("patterns")
+        rows.append(
+            (
+                name,
+                card["version"],
+                materials,
+                f"{patterns:,}" if isinstance(patterns, int) else "?",
+                card["licence"],
+            )
+        )
+    if not rows:
+        print("no network is installed")
+        return
+    header = ("name", "version", "training materials", "training patterns", "licence")
+    print(common.table(header, rows, "  rr"))
+
+
+def run_describe(args: argparse.Namespace) -> None:
+    """Print the card of a network."""
+    from ..classifier import load_classifier
+
+    classifier = load_classifier(args.name, device="cpu")
+    card = classifier.card
+    if args.json:
+        print(json.dumps(card, indent=1, ensure_ascii=False))
+        return
+    size = classifier.preprocessing.size
+    weights = sum(p.numel() for p in classifier.network.parameters())
+    training = card["training"]
+    facts = [
+        ("name", card["name"]),
+        ("version", card["version"]),
+        ("licence", card["licence"]),
+        ("sha256", card["sha256"]),
+        ("input", f"{size} x {size} pixels"),
+        ("weights", f"{weights:,}"),
+        ("threshold", f"{classifier.threshold:g}"),
+        ("temperature", f"{card['temperature']:g}"),
+        *(
+            (f"training {key}", value)
+            for key, value in training.items()
+            if isinstance(value, str | int | float)
+        ),
+        *((f"{key} materials", value) for key, value in training.get("materials", {}).items()),
+    ]
+    print(common.table(("", ""), facts).strip())
+    if card["metrics"]:
+        print("\n" + accuracy_table(card["metrics"]))
+
+
+def accuracy_table(metrics: dict[str, Any]) -> str:
+    """Accuracies of an evaluation, or of the card of a network, as text."""
+    header = ("patterns", "point group", "Laue group", "crystal system", "lattice")
+    return (
+        "Share of patterns whose most probable class is right (mean over materials):\n\n"
+        + common.table(header, _accuracies(metrics), " rrrr")
+    )
+
+
+def _accuracies(metrics: Any, title: str = "") -> Iterator[tuple[str, ...]]:
+    """Rows of a table from the metrics of a card, at whatever depth they lie."""
+    from ..crystallography import LEVELS
+
+    if not isinstance(metrics, dict):
+        return
+    levels = [metrics.get(level) for level in LEVELS]
+    if all(isinstance(level, dict) and "accuracy" in level for level in levels):
+        yield (title, *(f"{100 * level['accuracy']:.1f} %" for level in levels if level))
+        return
+    for key, value in metrics.items():
+        yield from _accuracies(value, f"{title}, {key}" if title else str(key))
+
+
+def run_verify(args: argparse.Namespace) -> None:
+    """Check networks; the first that is bad is an InputError."""
+    from ..classifier import installed_classifiers, load_classifier
+
+    for name in args.names or installed_classifiers():
+        classifier = load_classifier(name, device="cpu")
+        print(f"{name}: good (sha256 {classifier.sha256})")
