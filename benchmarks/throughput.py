@@ -60,7 +60,9 @@ def timed(title: str, count: int, work: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--patterns", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

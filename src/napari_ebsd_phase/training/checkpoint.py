@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import InputError
-from ..network import Architecture, SymmetryNet
+from ..network import SymmetryNet
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -29,15 +30,18 @@ def save_checkpoint(
     network: SymmetryNet,
     average: SymmetryNet,
     optimiser: torch.optim.Optimizer,
-    architecture: Architecture,
+    identity: dict[str, Any],
 ) -> None:
-    """Write the state after `step` steps; the file before it stays until the new one is whole."""
+    """Write the state after `step` steps; the file before it stays until the new one is whole.
+
+    `identity` holds, by name, what a run cannot change on the way.
+    """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    metadata = {"step": str(step), "architecture": json.dumps(architecture.to_dict())}
+    metadata = {"step": str(step), **{k: json.dumps(v) for k, v in identity.items()}}
     part = folder / (_NAME + ".part")
     save_file(tensors, part, metadata)
     os.replace(part, folder / _NAME)
@@ -48,14 +52,14 @@ def load_checkpoint(
     network: SymmetryNet,
     average: SymmetryNet,
     optimiser: torch.optim.Optimizer,
-    architecture: Architecture,
+    identity: dict[str, Any],
 ) -> int:
     """Restore a run in place; returns the number of steps done, 0 when there is no checkpoint.
 
     Raises
     ------
     InputError
-        If the file is damaged or belongs to another architecture.
+        If the file is damaged or belongs to a run of another identity.
     """
     path = folder / _NAME
     if not path.exists():
@@ -67,8 +71,9 @@ def load_checkpoint(
     except (SafetensorError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({reason}); delete it to start over") from error
-    if metadata.get("architecture") != json.dumps(architecture.to_dict()):
-        raise InputError(f"{path} is of another network; use another folder, or delete it")
+    for key, value in identity.items():
+        if metadata.get(key) != json.dumps(value):
+            raise InputError(f"{path} is of another {key}; use another folder, or delete it")
 
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}

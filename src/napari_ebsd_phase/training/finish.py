@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -13,9 +14,11 @@ import numpy as np
 from ..classifier import Classifier, make_card
 from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from ..network import SymmetryNet
-from .evaluate import calibrate, draw_scores, evaluate_materials
+from .calibration import calibrate
+from .evaluate import evaluate_materials
 from .materials import Material
 from .pattern_simulation import TRAINING
+from .scores import draw_scores
 from .structures import load_structures
 from .train import PatternStream, TrainingSettings
 
@@ -99,7 +102,7 @@ def finish(
             TRAINING,
             patterns=4 * patterns,
             seed=2,
-            progress=(lambda d, n: progress("calibration materials", d, n)) if progress else None,
+            progress=partial(progress, "calibration materials") if progress else None,
         )
         card["temperature"], card["threshold"] = calibrate(classifier, data)
     card["metrics"] = evaluate_materials(

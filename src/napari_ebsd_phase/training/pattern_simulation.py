@@ -76,8 +76,6 @@ GOOD = Camera(noise=(0.05, 0.15), blur=(0.3, 0.6), asymmetry=0.15, raw=0.3, faul
 FAST = Camera(noise=(0.3, 0.6), blur=(0.4, 0.8), asymmetry=0.2, raw=0.3, faults=0.2)
 POOR = Camera(noise=(0.8, 1.3), blur=(0.8, 1.3), asymmetry=0.3, raw=0.3, faults=1.0)
 
-_CENTRE_DISTANCE_LIMIT = 0.75  # of the frame; keeps the steepest grazing views out
-
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _lookup(master: np.ndarray, x: float, y: float, z: float) -> float:
@@ -314,16 +312,15 @@ def _record(
                     grain = noise * (1.0 + slope_x * (j / cols - 0.5) + slope_y * (i / rows - 0.5))
                 frame[i, j] = bell * (1.0 + contrast * (other[i, j] + grain * frame[i, j]))
         low, high = frame.min(), frame.max()
-        top = _uniform(0.75, 1.05)  # below one: the brightest pixels saturate
+        # Below one: the brightest pixels saturate. Measured over the range and not the level, or
+        # a flat raw frame would saturate altogether.
+        white = low + (high - low) * _uniform(0.75, 1.05)
+        black = 0.0 if keeps_bell else low
         levels = 255.0 if np.random.random() < 0.7 else 65535.0
-        gain = _uniform(0.4, 1.0) * levels
+        gain = math.floor(_uniform(0.4, 1.0) * levels)
         for i in range(rows):
             for j in range(cols):
-                value = (
-                    (frame[i, j] - low) / (high - low) / top
-                    if not keeps_bell
-                    else (frame[i, j] / (high * top))
-                )
+                value = (frame[i, j] - black) / (white - black)
                 frame[i, j] = math.floor(min(max(value, 0.0), 1.0) * gain + 0.5)
         if np.random.random() < 0.08 * faults:  # a label or a dead patch
             h, w = np.random.randint(2, max(3, rows // 8)), np.random.randint(2, max(3, cols // 8))

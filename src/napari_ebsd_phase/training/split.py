@@ -16,7 +16,15 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["SPLITS", "assign", "load_split", "material_key", "split_of"]
+__all__ = [
+    "SPLITS",
+    "assign",
+    "entry_key",
+    "join_mirror_images",
+    "load_split",
+    "material_key",
+    "split_of",
+]
 
 SPLITS = ("train", "calibration", "test")
 
@@ -24,12 +32,27 @@ _TEST_SHARE = 0.15
 _CALIBRATION_SHARE = 0.08
 
 
+# The eleven enantiomorphic pairs: the second is the mirror image of the first.
+_MIRROR_OF = {78: 76, 95: 91, 96: 92, 145: 144, 153: 151, 154: 152, 170: 169, 172: 171,
+              179: 178, 181: 180, 213: 212}  # fmt: skip
+
+
 def material_key(formula: str, space_group: int) -> str:
     """Name of a material: its elements and counts in one order, and its space group.
 
+    Left and right quartz are one material: simulated patterns are mirrored at random, so a
+    network that has seen the one knows the other.
+
     >>> material_key("TiO2", 136) == material_key("O2Ti", 136)
     True
+    >>> material_key("SiO2", 154) == material_key("SiO2", 152)
+    True
     """
+    return entry_key(formula, _MIRROR_OF.get(space_group, space_group))
+
+
+def entry_key(formula: str, space_group: int) -> str:
+    """Like :func:`material_key`, with the mirror images kept apart."""
     flat = formula
     while match := re.search(r"\(([^()]*)\)(\d*)", flat):
         flat = (
@@ -49,7 +72,7 @@ def assign(
     Parameters
     ----------
     materials
-        (key, point group, Bravais lattice) of each; keys may repeat.
+        (entry key, point group, Bravais lattice) of each; keys may repeat.
     always_train
         Keys that must be in training (common phases, and those with measured patterns, which
         are therefore reported as seen materials).
@@ -75,6 +98,19 @@ def assign(
         for key in members & always_train:
             result[key] = "train"
     return result
+
+
+def join_mirror_images(split: dict[str, str]) -> dict[str, str]:
+    """From entries to materials: a mirror image joins its twin, and training has precedence.
+
+    Precedence, not a new draw: nothing that a network was trained on becomes a test.
+    """
+    joined: dict[str, str] = {}
+    for key, name in split.items():
+        formula, number = key.rsplit("_", 1)
+        material = material_key(formula, int(number))
+        joined[material] = min(name, joined.get(material, name), key=SPLITS.index)
+    return joined
 
 
 @cache

@@ -10,7 +10,6 @@ uninterrupted one would have seen.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import queue
@@ -31,6 +30,7 @@ from ..errors import InputError
 from ..network import Architecture, SymmetryNet
 from ..preprocessing import Preprocessing, prepare
 from .checkpoint import load_checkpoint, save_checkpoint
+from .log import COLUMNS, append_row, trim
 from .materials import Material
 from .pattern_simulation import FAST, TRAINING, Camera, simulate_group
 
@@ -217,6 +217,32 @@ def quick_check(
     return float(right[0] / batches), float(right[1] / batches)
 
 
+def training_device(name: str) -> torch.device:
+    """The device of a name; an :class:`InputError` if this machine does not have it."""
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"training runs on cpu or cuda, not on {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no cuda device that torch can use: train on the cpu")
+    return torch.device(name)
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether bfloat16 is fast here; older releases of torch cannot say, and get float32."""
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16", False))
+
+
+def _write_settings(
+    folder: Path, settings: TrainingSettings, materials: dict[str, Sequence[Material]]
+) -> None:
+    counts = {split: len(members) for split, members in materials.items()}
+    part = folder / "settings.json.part"
+    part.write_text(
+        json.dumps({**asdict(settings), "materials": counts}, indent=1), encoding="utf-8"
+    )
+    part.replace(folder / "settings.json")
+
+
 def train(
     folder: Path,
     stack: np.ndarray,
@@ -243,8 +269,9 @@ def train(
     materials
         Materials of the splits ``train`` and ``calibration``; the latter only for the log.
     settings
-        The run. When the folder holds a checkpoint, its number of patterns may differ from the
-        present one; network and preprocessing may not.
+        The run. When the folder holds a checkpoint, everything but network and preprocessing may
+        differ from before: more patterns, or a larger library. Only a run that goes on unchanged
+        repeats what an uninterrupted one would have done.
     device
         ``cpu`` or ``cuda``; bfloat16 on both where the machine has it.
     threads
@@ -268,12 +295,15 @@ def train(
     Raises
     ------
     InputError
-        If the checkpoint in the folder is of another network.
+        If the checkpoint in the folder is of another network or preprocessing, or the machine
+        lacks the device.
+    FloatingPointError
+        If the loss is no longer a number; the last good checkpoint stays.
     """
+    target = training_device(device)
     folder.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
-    target = torch.device(device)
     torch.manual_seed(settings.seed)
     network = SymmetryNet(settings.architecture)
     average = SymmetryNet(settings.architecture)
@@ -281,21 +311,20 @@ def train(
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.to(target)
     optimiser = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay))
-    step = load_checkpoint(folder, network, average, optimiser, settings.architecture)
-    (folder / "settings.json").write_text(
-        json.dumps(
-            {**asdict(settings), "materials": {k: len(v) for k, v in materials.items()}},
-            indent=1,
-        ),
-        encoding="utf-8",
-    )
+    identity = {
+        "architecture": settings.architecture.to_dict(),
+        "preprocessing": settings.preprocessing.to_dict(),
+    }
+    step = load_checkpoint(folder, network, average, optimiser, identity)
+    trim(folder, step)
+    _write_settings(folder, settings, materials)
     stream = PatternStream(stack, materials["train"], settings)
     checks = (
         PatternStream(stack, materials["calibration"], settings, FAST)
         if materials.get("calibration")
         else None
     )
-    half = target.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    half = target.type == "cuda" or _cpu_has_bfloat16()
     saved = started = time.monotonic()
     since, losses = step, []
     for inputs, labels in stream.batches(step, settings.steps, workers):
@@ -318,6 +347,12 @@ def train(
             now = time.monotonic()
             speed = (step - since) * settings.batch_size / max(now - started, 1e-9)
             mean_loss = float(torch.stack(losses).mean())
+            if not math.isfinite(mean_loss):
+                # Before the checkpoint below, so that the last good one stays.
+                raise FloatingPointError(
+                    f"the training diverged before step {step}: the loss is not a number; "
+                    "start again with a lower learning rate"
+                )
             laue, lattice = math.nan, math.nan
             if checks and (step % check_every == 0 or step == settings.steps):
                 laue, lattice = quick_check(average, checks, target)
@@ -326,7 +361,7 @@ def train(
                 report(step, settings.steps, mean_loss, speed)
             started, since, losses = time.monotonic(), step, []
         if time.monotonic() - saved > checkpoint_every or step == settings.steps or stopping:
-            save_checkpoint(folder, step, network, average, optimiser, settings.architecture)
+            save_checkpoint(folder, step, network, average, optimiser, identity)
             saved = time.monotonic()
         if stopping:
             break
@@ -342,17 +377,13 @@ def _log(
     laue: float,
     lattice: float,
 ) -> None:
-    path = folder / "log.csv"
-    new = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        if new:
-            writer.writerow(
-                ["step", "patterns", "loss", "learning_rate", "patterns_per_s",
-                 "calibration_laue", "calibration_lattice"]
-            )  # fmt: skip
-        writer.writerow(
-            [step, step * settings.batch_size, f"{loss:.4f}",
-             f"{_learning_rate(step, settings):.3e}", f"{speed:.0f}",
-             f"{laue:.4f}", f"{lattice:.4f}"]
-        )  # fmt: skip
+    values = (
+        step,
+        step * settings.batch_size,
+        f"{loss:.4f}",
+        f"{_learning_rate(step, settings):.3e}",
+        f"{speed:.0f}",
+        f"{laue:.4f}",
+        f"{lattice:.4f}",
+    )
+    append_row(folder, dict(zip(COLUMNS, values, strict=True)))

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The log of a training run: ``log.csv``, one row every so many steps."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+__all__ = ["COLUMNS", "append_row", "trim"]
+
+COLUMNS = (
+    "step",
+    "patterns",
+    "loss",
+    "learning_rate",
+    "patterns_per_s",
+    "calibration_laue",
+    "calibration_lattice",
+)
+
+_NAME = "log.csv"
+
+
+def append_row(folder: Path, row: dict[str, str | int]) -> None:
+    """Add a row with the :data:`COLUMNS`; the header comes first in a new file."""
+    path = folder / _NAME
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def trim(folder: Path, step: int) -> None:
+    """Drop the rows after a step: a resumed run does those steps, and writes those rows, again."""
+    path = folder / _NAME
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [r for r in csv.DictReader(stream) if (r["step"] or "").isdigit()]
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", restval="")
+        writer.writeheader()
+        writer.writerows(r for r in rows if int(r["step"]) <= step)
+    os.replace(part, path)
