@@ -183,7 +183,7 @@ class Classifier:
             target = target.with_name(f"{target.name}{_SUFFIX}")
         data = _serialise(self.network)
         self.card["sha256"] = hashlib.sha256(data).hexdigest()
-        text = json.dumps(self.card, indent=1, ensure_ascii=False) + "\n"
+        text = _card_text(self.card) + "\n"
         for file, content in ((target, data), (target.with_suffix(".json"), text.encode())):
             part = file.with_name(file.name + ".part")
             try:
@@ -193,6 +193,21 @@ class Classifier:
                 part.unlink(missing_ok=True)
                 raise InputError(f"cannot write {file}: {error.strerror}") from error
         return target
+
+
+def _card_text(value: Any, indent: str = "") -> str:
+    """JSON with a field a line, and lists of plain values on one line: tables stay readable."""
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        items = [f"{json.dumps(str(k))}: {_card_text(v, inner)}" for k, v in value.items()]
+        opening, closing = "{}"
+    elif isinstance(value, list | tuple) and any(isinstance(v, dict | list | tuple) for v in value):
+        items = [_card_text(v, inner) for v in value]
+        opening, closing = "[]"
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    body = ",\n".join(inner + item for item in items)
+    return f"{opening}\n{body}\n{indent}{closing}"
 
 
 def _serialise(network: SymmetryNet) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier
+from ..errors import InputError
 from .figure import draw_evaluation
 from .materials import Material
 from .pattern_simulation import FAST, GOOD, POOR, Camera
@@ -110,7 +111,14 @@ def evaluate(
     dict
         ``network``, ``network_sha256``, ``prior``, ``patterns_per_material``, ``seen`` and
         ``unseen`` by camera, ``measured`` if there is a folder of them.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to test on, or the folder of measured pictures is not as it must be.
     """
+    if measured is None and not any(materials.get(split) for split in ("train", "test")):
+        raise InputError("the library has no materials for training or tests: nothing to test on")
     result: dict[str, Any] = {
         "network": classifier.name,
         "network_sha256": classifier.sha256,

@@ -60,7 +60,9 @@ def _bars(axes: Axes, result: dict[str, Any], level: str) -> None:
     cases = _cases(result)
     for i, (split, label, summary) in enumerate(cases):
         value, (low, high) = summary[level]["accuracy"], summary[level]["interval"]
-        axes.barh(i, value, color=_TONES[split], xerr=[[value - low], [high - value]], capsize=3)
+        # Equal values may average to a last digit outside their own interval.
+        errors = np.maximum([[value - low], [high - value]], 0.0)
+        axes.barh(i, value, color=_TONES[split], xerr=errors, capsize=3)
         axes.text(
             0.01, i, f"{label} ({summary['materials']}): {value:.1%}", va="center", fontsize=8,
             bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},

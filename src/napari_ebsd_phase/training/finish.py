@@ -18,11 +18,11 @@ from .calibration import calibrate
 from .evaluate import evaluate_materials
 from .materials import Material
 from .pattern_simulation import TRAINING
-from .scores import draw_scores
+from .scores import Scores, draw_scores
 from .structures import load_structures
 from .train import PatternStream, TrainingSettings
 
-__all__ = ["finish", "known_structures"]
+__all__ = ["calibration_scores", "finish", "known_structures"]
 
 
 def known_structures() -> np.ndarray:
@@ -31,6 +31,40 @@ def known_structures() -> np.ndarray:
     for s in load_structures():
         table[POINT_GROUPS.index(s.point_group), BRAVAIS_LATTICES.index(s.bravais)] += 1
     return table
+
+
+def calibration_scores(
+    classifier: Classifier,
+    stack: np.ndarray,
+    materials: Mapping[str, Sequence[Material]],
+    *,
+    patterns: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Scores | None:
+    """Scores that probabilities are calibrated on: half of unseen, half of seen materials.
+
+    A user's phase may be one that the network was trained on, or not, and the network cannot tell.
+    Calibrated on unseen materials alone it would doubt every common phase; on seen ones alone it
+    would be sure of everything.
+
+    Returns
+    -------
+    Scores or None
+        None when the library has no calibration materials.
+    """
+    unseen, known = materials.get("calibration", ()), materials["train"]
+    if not unseen:
+        return None
+    spread = np.linspace(0, len(known) - 1, min(len(unseen), len(known))).round().astype(int)
+    return draw_scores(
+        classifier,
+        stack,
+        [*unseen, *(known[i] for i in spread)],
+        TRAINING,
+        patterns=patterns,
+        seed=2,
+        progress=partial(progress, "calibration materials") if progress else None,
+    )
 
 
 def finish(
@@ -94,16 +128,10 @@ def finish(
         version=version("napari-ebsd-phase"),
     )
     classifier = Classifier(network, card, device="cpu")
-    if materials.get("calibration"):
-        data = draw_scores(
-            classifier,
-            stack,
-            materials["calibration"],
-            TRAINING,
-            patterns=4 * patterns,
-            seed=2,
-            progress=partial(progress, "calibration materials") if progress else None,
-        )
+    data = calibration_scores(
+        classifier, stack, materials, patterns=2 * patterns, progress=progress
+    )
+    if data is not None:
         card["temperature"], card["threshold"] = calibrate(classifier, data)
     card["metrics"] = evaluate_materials(
         classifier, stack, materials, patterns=patterns, progress=progress

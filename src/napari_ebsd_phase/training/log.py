@@ -34,12 +34,17 @@ def append_row(folder: Path, row: dict[str, str | int]) -> None:
 
 
 def trim(folder: Path, step: int) -> None:
-    """Drop the rows after a step: a resumed run does those steps, and writes those rows, again."""
+    """Drop the rows after a step, and a half-written one.
+
+    A resumed run does those steps, and writes those rows, again.
+    """
     path = folder / _NAME
     if not path.exists():
         return
     with path.open(encoding="utf-8", newline="") as stream:
-        rows = [r for r in csv.DictReader(stream) if (r["step"] or "").isdigit()]
+        # A row without its line end was cut off as it was written: its numbers may be too short.
+        lines = [line for line in stream if line.endswith("\n")]
+    rows = [r for r in csv.DictReader(lines) if (r.get("step") or "").isdigit()]
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", restval="")

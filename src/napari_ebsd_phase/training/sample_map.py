@@ -17,6 +17,7 @@ import tifffile
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from ..errors import InputError
 from .library import MasterLibrary
 from .pattern_simulation import render
 
@@ -84,16 +85,26 @@ def make_two_phase_map(
     -------
     pathlib.Path
         The pattern file.
+
+    Raises
+    ------
+    InputError
+        If the library lacks one of the two master patterns.
     """
     rng = np.random.default_rng(seed)
     masters = {}
     for phase, name in _MASTERS.items():
-        number = next(
+        found = [
             i
             for i, r in enumerate(library.index)
             if name in r.name and r.energy_kev == 20 and "EMsoft" in r.simulator
-        )
-        masters[phase] = library.data(number)
+        ]
+        if not found:
+            raise InputError(
+                f"{library.path} has no EMsoft master pattern of {name} at 20 kV: "
+                "use the library of this project"
+            )
+        masters[phase] = library.data(found[0])
     first, second, share = _grains(rng, shape, grains)
     phase_of = np.where(rng.random(grains) < 0.4, FERRITE, AUSTENITE)
     rotation_of = _random_rotations(rng, grains)

@@ -133,12 +133,19 @@ def measured_scores(classifier: Classifier, folder: Path) -> Scores:
     index = folder / "index.csv"
     if not index.is_file():
         raise InputError(f"{folder} has no index.csv that tells what its pictures show")
-    with index.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    try:  # spreadsheets put a byte-order mark in front of the first column's name
+        with index.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{index} is no readable table: save it as CSV in UTF-8") from error
     needed = {"set", "file", "point_group", "bravais_lattice"}
     if not rows or not needed <= set(rows[0]):
-        raise InputError(f"{index} must have the columns {', '.join(sorted(needed))}")
-    for row in rows:
+        raise InputError(
+            f"{index} must have the columns {', '.join(sorted(needed))}, and a row a picture"
+        )
+    for number, row in enumerate(rows, start=1):
+        if not row["set"] or not row["file"]:
+            raise InputError(f"{index}: row {number} names no set or no file: fill it in")
         if row["point_group"] not in POINT_GROUPS or row["bravais_lattice"] not in BRAVAIS_LATTICES:
             raise InputError(f"{index}: unknown point group or lattice in the row of {row['file']}")
     sets = tuple(sorted({row["set"] for row in rows}))
