@@ -202,9 +202,13 @@ def test_probabilities_use_the_temperature_and_training_prior_of_the_card(classi
     rare = COMPATIBLE.astype(float)
     rare[POINT_GROUPS.index("432")] /= 100
     classifier.card["training_prior"] = rare.tolist()
-    lifted = classifier.probabilities(scores)
     index = POINT_GROUPS.index("432")
-    assert (lifted[0][:, index] > 5 * flatter[0][:, index]).all()
+    # What training showed rarely counts for more, by as much as the evidence is trusted.
+    assert (classifier.probabilities(scores)[0][:, index] > flatter[0][:, index]).all()
+    classifier.card["temperature"] = 1.0
+    lifted = classifier.probabilities(scores)[0][:, index]
+    odds, before = (p / (1 - p) for p in (lifted, uniform[0][:, index]))
+    assert (odds > 5 * before).all()
 
 
 def test_a_prior_may_be_a_name_or_a_table(classifier):

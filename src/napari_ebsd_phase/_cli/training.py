@@ -224,6 +224,7 @@ def run_train(args: argparse.Namespace) -> None:
 
     from ..export import check_output
     from ..training.finish import finish
+    from ..training.log import hours
     from ..training.train import train
 
     check_output(folder / "writable.csv", overwrite=True)
@@ -253,7 +254,12 @@ def run_train(args: argparse.Namespace) -> None:
             name=args.name or folder.absolute().name,
             steps=settings.steps,
             patterns=args.test_patterns,
-            provenance={"library": library_path.name, "master_patterns": len(stack)},
+            provenance={
+                "library": library_path.name,
+                "master_patterns": len(stack),
+                "hours": round(hours(folder), 2),
+                "device": _device(args.device),
+            },
             progress=show_part,
         )
     target = classifier.save(folder / _NETWORK)

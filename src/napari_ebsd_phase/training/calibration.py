@@ -22,7 +22,7 @@ def calibrate(
     classifier
         Its card supplies the training prior.
     data
-        Scores of materials that are neither for training nor for tests.
+        Scores of materials that are not for tests, see :func:`.finish.calibration_scores`.
     prior
         Class prior that the threshold is meant for.
     precision

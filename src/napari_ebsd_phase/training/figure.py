@@ -58,16 +58,19 @@ def _cases(result: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 def _bars(axes: Axes, result: dict[str, Any], level: str) -> None:
     cases = _cases(result)
-    for i, (split, label, summary) in enumerate(cases):
+    for i, (split, _, summary) in enumerate(cases):
         value, (low, high) = summary[level]["accuracy"], summary[level]["interval"]
         # Equal values may average to a last digit outside their own interval.
         errors = np.maximum([[value - low], [high - value]], 0.0)
-        axes.barh(i, value, color=_TONES[split], xerr=errors, capsize=3)
-        axes.text(
-            0.01, i, f"{label} ({summary['materials']}): {value:.1%}", va="center", fontsize=8,
-            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
-        )  # fmt: skip
-    axes.set(xlim=(0, 1), yticks=[], title=f"{_TITLES[level]}: share right", xlabel="share right")
+        axes.barh(
+            i, value, color=_TONES[split], xerr=errors, capsize=3, ecolor="#333333", height=0.7
+        )
+        axes.text(max(value, high) + 0.02, i, f"{value:.0%}", va="center", fontsize=8)
+    labels = [f"{label} ({summary['materials']})" for _, label, summary in cases]
+    axes.set_yticks(range(len(cases)), labels, fontsize=8)
+    axes.set_xticks(np.arange(0, 1.01, 0.2))
+    axes.set(xlim=(0, 1.1), title=f"{_TITLES[level]}: share right", xlabel="share right")
+    axes.spines[["top", "right"]].set_visible(False)
     axes.invert_yaxis()
 
 
@@ -92,20 +95,26 @@ def _confusion(axes: Axes, result: dict[str, Any], level: str) -> None:
         tone = "white" if share[i, j] > 0.5 else "black"
         axes.text(j, i, f"{share[i, j]:.0%}"[:-1], ha="center", va="center", fontsize=6, color=tone)
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(labels)), labels, fontsize=7)
-    axes.set(xlabel="named", ylabel="true", title=f"{_TITLES[level]}, {title}, % of patterns")
+    counts = [f"{name} ({n:.0f})" for name, n in zip(labels, total[:, 0], strict=True)]
+    axes.set_yticks(range(len(labels)), counts, fontsize=7)
+    axes.set(
+        xlabel="named",
+        ylabel="true (patterns)",
+        title=f"{_TITLES[level]}, {title}, % of patterns",
+    )
     axes.title.set_fontsize(9)
 
 
 def _reliability(axes: Axes, result: dict[str, Any], level: str) -> None:
     axes.plot([0, 1], [0, 1], color="#999999", lw=1)
     for split, label, summary in _cases(result):
-        curve = np.asarray(summary[level]["reliability"])
+        confidence, right, share = np.asarray(summary[level]["reliability"]).T
         style = {"good": "-", "fast": "--", "poor": ":"}.get(label.rsplit(" ", 1)[-1], "-")
-        axes.plot(
-            curve[:, 0], curve[:, 1], style, color=_TONES[split], marker=".",
-            label=f"{label}, ECE {summary[level]['ece']:.3f}",
-        )  # fmt: skip
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability given", ylabel="share right",
-             title=f"{_TITLES[level]}: reliability")  # fmt: skip
-    axes.legend(fontsize=7)
+        text = f"{label}, ECE {summary[level]['ece']:.2f}"
+        axes.plot(confidence, right, style, color=_TONES[split], lw=1.2, label=text, alpha=0.8)
+        # A point of few patterns says little: areas are the shares of the patterns.
+        axes.scatter(confidence, right, 4 + 150 * share, color=_TONES[split], lw=0, alpha=0.8)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability given",
+             ylabel="share right", title=f"{_TITLES[level]}: reliability")  # fmt: skip
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=7, handlelength=3.5, framealpha=0.7)

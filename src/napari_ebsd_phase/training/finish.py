@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier, make_card
-from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, LEVELS, POINT_GROUPS
 from ..network import SymmetryNet
 from .calibration import calibrate
 from .evaluate import evaluate_materials
@@ -79,7 +79,7 @@ def finish(
     provenance: Mapping[str, Any] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Classifier:
-    """Calibrate a trained network on held-out materials, test it, and make its card.
+    """Calibrate a trained network, test it, and make its card.
 
     Parameters
     ----------
@@ -136,4 +136,8 @@ def finish(
     card["metrics"] = evaluate_materials(
         classifier, stack, materials, patterns=patterns, progress=progress
     )
+    for cameras in card["metrics"].values():
+        for summary in cameras.values():
+            for level in LEVELS:  # `evaluate` writes it; on a card it would drown the rest
+                summary[level].pop("confusion", None)
     return classifier

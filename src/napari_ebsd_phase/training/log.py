@@ -7,7 +7,7 @@ import csv
 import os
 from pathlib import Path
 
-__all__ = ["COLUMNS", "append_row", "trim"]
+__all__ = ["COLUMNS", "append_row", "hours", "trim"]
 
 COLUMNS = (
     "step",
@@ -51,3 +51,17 @@ def trim(folder: Path, step: int) -> None:
         writer.writeheader()
         writer.writerows(r for r in rows if int(r["step"]) <= step)
     os.replace(part, path)
+
+
+def hours(folder: Path) -> float:
+    """Wall-clock hours that the steps in the log took, interruptions left out."""
+    path = folder / _NAME
+    if not path.exists():
+        return 0.0
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [(int(r["patterns"]), float(r["patterns_per_s"])) for r in csv.DictReader(stream)]
+    before = [0, *(patterns for patterns, _ in rows[:-1])]
+    return sum(
+        (patterns - start) / max(rate, 1e-9) / 3600
+        for (patterns, rate), start in zip(rows, before, strict=True)
+    )

@@ -39,7 +39,8 @@ def _calibration(confidence: np.ndarray, right: np.ndarray) -> tuple[float, list
         if inside.any():
             c, a, share = confidence[inside].mean(), right[inside].mean(), inside.mean()
             error += share * abs(c - a)
-            curve.append([float(c), float(a), float(share)])
+            # Six digits are far below the noise, and cards and reports stay small.
+            curve.append([round(float(v), 6) for v in (c, a, share)])
     return float(error), curve
 
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Temperature and threshold are found again where they are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_ebsd_phase.classifier import Classifier, make_card
+from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from napari_ebsd_phase.decoding import PAIRS, decode, parse_prior
+from napari_ebsd_phase.network import Architecture, SymmetryNet
+from napari_ebsd_phase.preprocessing import Preprocessing
+from napari_ebsd_phase.training.calibration import calibrate
+from napari_ebsd_phase.training.scores import Scores, level_probabilities
+
+UNIFORM = parse_prior("uniform")
+FREQUENCIES = np.exp(1.5 * np.random.default_rng(8).standard_normal(COMPATIBLE.shape)) * COMPATIBLE
+
+
+def classifier(training_prior: np.ndarray = UNIFORM) -> Classifier:
+    """Only its card takes part: calibration works on scores."""
+    network = SymmetryNet(Architecture(widths=(4,), blocks=(1,)))
+    card = make_card(
+        "small",
+        network,
+        preprocessing=Preprocessing(size=32).to_dict(),
+        training_prior=training_prior.tolist(),
+        known_structures=COMPATIBLE.astype(float).tolist(),
+        temperature=1.0,
+        threshold=0.5,
+        training={},
+        metrics={},
+        licence="GPL-3.0-or-later",
+        version="0.1.0",
+    )
+    return Classifier(network, card, "cpu")
+
+
+def drawn(
+    temperature: float,
+    *,
+    training_prior: np.ndarray = UNIFORM,
+    spread: float = 2.5,
+    count: int = 4000,
+    materials: int = 40,
+    seed: int = 0,
+) -> Scores:
+    """Random scores, and truths drawn with the probabilities that they mean at a temperature."""
+    rng = np.random.default_rng(seed)
+    scores = spread * temperature * rng.standard_normal((count, 46))
+    i, j = PAIRS.T
+    evidence = scores[:, i] + scores[:, 32 + j] - np.log(training_prior[i, j])
+    logits = evidence / temperature + np.log(UNIFORM[i, j])
+    # The largest of logits with Gumbel noise is a draw from their softmax.
+    pair = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    return Scores(
+        scores,
+        np.arange(count) % materials,
+        PAIRS[pair, 0],
+        PAIRS[pair, 1],
+        tuple(f"material {k}" for k in range(materials)),
+    )
+
+
+def joined(*parts: Scores) -> Scores:
+    """The same materials, with the patterns of all parts."""
+    return Scores(
+        np.concatenate([p.scores for p in parts]),
+        np.concatenate([p.material for p in parts]),
+        np.concatenate([p.point_group for p in parts]),
+        np.concatenate([p.bravais_lattice for p in parts]),
+        parts[0].groups,
+    )
+
+
+def precision_above(data: Scores, temperature: float, threshold: float) -> float:
+    """Share of Laue groups that are right at or above a threshold."""
+    point, lattice = decode(
+        data.scores, prior=UNIFORM, training_prior=UNIFORM, temperature=temperature
+    )
+    laue = level_probabilities(point, lattice, "laue_group")
+    above = laue.max(axis=1) >= threshold
+    return float((laue.argmax(axis=1) == data.truth("laue_group"))[above].mean())
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0, 2.5, 5.0])
+def test_the_temperature_that_made_the_scores_is_found_again(temperature):
+    found, _ = calibrate(classifier(), drawn(temperature))
+    assert found == pytest.approx(temperature, rel=0.08)
+
+
+def test_the_training_prior_is_taken_into_account():
+    skewed = FREQUENCIES / FREQUENCIES.sum()
+    data = drawn(2.0, training_prior=skewed, spread=1.0)
+    found, _ = calibrate(classifier(skewed), data)
+    ignored, _ = calibrate(classifier(), data)
+    assert found == pytest.approx(2.0, rel=0.08)
+    assert abs(ignored - 2.0) > abs(found - 2.0)
+
+
+@pytest.mark.parametrize("precision", [0.75, 0.85, 0.9])
+def test_the_threshold_is_the_least_step_that_reaches_the_precision(precision):
+    data = drawn(1.5, spread=1.6)
+    temperature, threshold = calibrate(classifier(), data, precision=precision)
+    assert threshold in np.round(np.arange(0.55, 0.951, 0.05), 2)
+    assert precision_above(data, temperature, threshold) >= precision
+    assert precision_above(data, temperature, threshold - 0.05) < precision
+
+
+def test_more_precision_needs_a_threshold_at_least_as_high():
+    data = drawn(1.5, spread=1.6)
+    thresholds = [calibrate(classifier(), data, precision=p)[1] for p in (0.6, 0.7, 0.8, 0.9)]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[0] < thresholds[-1]
+
+
+def test_a_network_that_is_always_right_needs_no_high_threshold():
+    data = drawn(1.0, spread=0.0, count=200)
+    rows = np.arange(200)
+    data.scores[rows, data.point_group] = 9.0
+    data.scores[rows, 32 + data.bravais_lattice] = 9.0
+    temperature, threshold = calibrate(classifier(), data)
+    assert temperature == pytest.approx(0.5)
+    assert threshold == 0.5
+
+
+def test_a_network_that_is_always_wrong_gets_the_highest_threshold():
+    scores = np.zeros((50, 46))
+    scores[:, POINT_GROUPS.index("m-3m")] = scores[:, 32 + BRAVAIS_LATTICES.index("cF")] = 20.0
+    group = np.full(50, POINT_GROUPS.index("32"))
+    lattice = np.full(50, BRAVAIS_LATTICES.index("hP"))
+    data = Scores(scores, np.zeros(50, dtype=int), group, lattice, ("quartz",))
+    temperature, threshold = calibrate(classifier(), data)
+    assert temperature == pytest.approx(8.0)
+    assert threshold == 0.95
+
+
+def test_a_material_with_many_patterns_weighs_no_more_than_others():
+    sharp, blunt = drawn(1.0, materials=1, count=400), drawn(4.0, materials=1, count=400, seed=1)
+    blunt = replace(blunt, material=blunt.material + 1, groups=("sharp", "blunt"))
+    sharp = replace(sharp, groups=("sharp", "blunt"))
+    balanced = calibrate(classifier(), joined(sharp, blunt))
+    assert calibrate(classifier(), joined(sharp, blunt, blunt, blunt, blunt)) == balanced
+    assert 1.0 < balanced[0] < 4.0
+
+
+def test_the_threshold_belongs_to_the_prior_it_is_used_with():
+    data = drawn(1.5, spread=1.6)
+    cubic = np.isin(data.point_group, [POINT_GROUPS.index(g) for g in ("m-3m", "432", "-43m")])
+    data = Scores(
+        data.scores[cubic],
+        np.zeros(int(cubic.sum()), dtype=int),
+        data.point_group[cubic],
+        data.bravais_lattice[cubic],
+        ("cubic",),
+    )
+    assert calibrate(classifier(), data, prior="laue:m-3m")[1] == 0.5

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evaluation: its numbers, figure and tables, and the card of a finished network."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_ebsd_phase.classifier import Classifier, load_classifier
+from napari_ebsd_phase.crystallography import LEVELS
+from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.network import Architecture, SymmetryNet
+from napari_ebsd_phase.preprocessing import Preprocessing
+from napari_ebsd_phase.training.evaluate import CAMERAS, evaluate, evaluate_materials
+from napari_ebsd_phase.training.figure import draw_evaluation
+from napari_ebsd_phase.training.finish import calibration_scores, finish, known_structures
+from napari_ebsd_phase.training.library import MasterLibrary
+from napari_ebsd_phase.training.materials import Material
+from napari_ebsd_phase.training.report import format_evaluation
+from napari_ebsd_phase.training.train import TrainingSettings
+
+LIBRARY = Path(__file__).parents[2] / "data" / "master_patterns.h5"
+SILICON = Path(str(files("napari_ebsd_phase").joinpath("samples", "silicon")))
+MATERIALS = {
+    "train": [
+        Material("Ni1_225", "Ni", "m-3m", "cF", (1,)),
+        Material("Mg1_194", "Mg", "6/mmm", "hP", (0,)),
+    ],
+    "calibration": [Material("O2Ti1_136", "TiO2", "4/mmm", "tP", (2,))],
+    "test": [Material("W1_229", "W", "m-3m", "cI", (3,))],
+}
+SETTINGS = TrainingSettings(
+    patterns=1000,
+    batch_size=20,
+    architecture=Architecture(widths=(4, 8), blocks=(1, 1)),
+    preprocessing=Preprocessing(size=32),
+)
+
+
+@pytest.fixture(scope="module")
+def stack() -> np.ndarray:
+    wanted = ["Mg_magnesium", "Ni_nickel", "TiO2_rutile", "W_tungsten"]
+    with MasterLibrary.open(LIBRARY) as library:
+        keys = [record.key for record in library.index]
+        return np.stack([library.data(keys.index(f"emsoft_{name}_20kV")) for name in wanted])
+
+
+def network() -> SymmetryNet:
+    torch.manual_seed(2)
+    result = SymmetryNet(SETTINGS.architecture)
+    with torch.no_grad():
+        for parameter in result.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return result
+
+
+def finished(stack: np.ndarray, materials: Mapping[str, Any], **options: Any) -> Classifier:
+    return finish(
+        network(), stack, materials, SETTINGS, name="tiny", steps=50, patterns=4, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier(stack: np.ndarray) -> Classifier:
+    return finished(stack, MATERIALS, provenance={"hours": 0.5, "library": {"patterns": 4}})
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
+    pictures = sorted(p.name for p in SILICON.glob("*.png"))
+    for name in pictures:
+        shutil.copy(SILICON / name, folder)
+    with (folder / "index.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["set", "file", "point_group", "bravais_lattice"])
+        writer.writerows(["silicon", name, "m-3m", "cF"] for name in pictures)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("evaluation") / "new" / "folder"
+
+
+@pytest.fixture(scope="module")
+def result(classifier: Classifier, stack: np.ndarray, measured: Path, out: Path) -> dict[str, Any]:
+    return evaluate(classifier, stack, MATERIALS, out, measured=measured, patterns=4)
+
+
+# Numbers.
+
+
+def test_seen_unseen_and_measured_patterns_are_kept_apart(result, classifier):
+    assert result["network"] == "tiny"
+    assert result["network_sha256"] == classifier.sha256
+    assert result["prior"] == "uniform"
+    assert result["patterns_per_material"] == 4
+    for split, count in (("seen", 2), ("unseen", 1)):
+        assert list(result[split]) == ["good", "fast", "poor"]
+        for summary in result[split].values():
+            assert (summary["materials"], summary["patterns"]) == (count, 4 * count)
+            assert set(LEVELS) < set(summary)
+    assert list(result["unseen"]["good"]["bravais_lattice"]["recall"]) == ["cI"]
+    assert result["measured"]["patterns"] == 3
+    assert result["measured"]["by_set"]["silicon"]["patterns"] == 3
+
+
+@pytest.mark.usefixtures("result")
+def test_the_folder_has_the_numbers_and_the_figure_only(out):
+    assert sorted(p.name for p in out.iterdir()) == ["evaluation.json", "evaluation.png"]
+
+
+def test_the_numbers_are_read_back_as_they_were(result, out):
+    text = (out / "evaluation.json").read_text(encoding="utf-8")
+    assert json.loads(text) == result
+    assert "NaN" not in text
+
+
+def test_calibration_materials_take_no_part(classifier, stack):
+    titles = []
+    evaluate_materials(
+        classifier, stack, MATERIALS, patterns=2, progress=lambda *args: titles.append(args)
+    )
+    cameras = [c for c in CAMERAS for _ in range(2)]
+    assert titles[:6] == [
+        (f"seen materials, {c} camera", 1 + i % 2, 2) for i, c in enumerate(cameras)
+    ]
+    assert titles[6:] == [(f"unseen materials, {c} camera", 1, 1) for c in CAMERAS]
+
+
+def test_a_split_without_materials_is_left_empty(classifier, stack, tmp_path):
+    only = {"train": MATERIALS["train"], "calibration": [], "test": []}
+    result = evaluate(classifier, stack, only, tmp_path, patterns=2)
+    assert result["unseen"] == {}
+    assert "measured" not in result
+    assert len(table_rows(format_evaluation(result))) == 3
+    assert (tmp_path / "evaluation.png").exists()
+
+
+def test_measured_pictures_alone_are_enough(classifier, stack, measured, tmp_path):
+    result = evaluate(classifier, stack, {}, tmp_path, measured=measured)
+    assert result["seen"] == result["unseen"] == {}
+    assert table_rows(format_evaluation(result))[0][:2] == ["silicon", "3"]
+    assert (tmp_path / "evaluation.png").exists()
+
+
+def test_nothing_to_test_on_is_refused(classifier, stack, tmp_path):
+    with pytest.raises(InputError, match="nothing to test on"):
+        evaluate(classifier, stack, {"calibration": MATERIALS["calibration"]}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_folder_of_pictures_is_refused_before_the_long_work(classifier, stack, tmp_path):
+    calls = []
+    with pytest.raises(InputError, match=r"index\.csv"):
+        evaluate(
+            classifier, stack, MATERIALS, tmp_path / "out", measured=tmp_path,
+            progress=lambda *args: calls.append(args),
+        )  # fmt: skip
+    assert calls == []
+    assert not (tmp_path / "out").exists()
+
+
+# Figure.
+
+
+@pytest.mark.usefixtures("result")
+def test_the_figure_is_a_picture_of_some_size_with_something_on_it(out):
+    with Image.open(out / "evaluation.png") as picture:
+        assert picture.format == "PNG"
+        width, height = picture.size
+        colours = picture.convert("RGB").getcolors(2**24)
+    assert 1200 <= width <= 2400
+    assert 800 <= height <= 1800
+    assert len(colours) > 50
+
+
+def test_an_accuracy_in_the_last_digit_outside_its_interval_can_be_drawn(result, tmp_path):
+    # As the mean of equal values may be: 0.1 + 0.1 + 0.1 is not 0.3.
+    changed = json.loads(json.dumps(result))
+    level = changed["seen"]["good"]["laue_group"]
+    level["accuracy"] = 0.1
+    level["interval"] = [float(np.nextafter(0.1, 1)), float(np.nextafter(0.1, 1))]
+    level = changed["unseen"]["good"]["bravais_lattice"]
+    level["accuracy"] = 0.1
+    level["interval"] = [float(np.nextafter(0.1, 0)), float(np.nextafter(0.1, 0))]
+    draw_evaluation(changed, tmp_path / "figure.png")
+    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+
+
+# Tables.
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Cells of the rows of all Markdown tables in a text, without heads."""
+    rows: list[list[str]] = []
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        if line.startswith("|") and not line.startswith("| ---"):
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if i + 1 < len(lines) and lines[i + 1].startswith("| ---"):
+                assert lines[i + 1].count("---") == len(cells)
+                width = len(cells)
+            else:
+                assert len(cells) == width
+                rows.append(cells)
+    return rows
+
+
+def test_the_tables_say_what_the_numbers_say(result):
+    text = format_evaluation(result)
+    assert result["network_sha256"][:12] in text.splitlines()[0]
+    rows = table_rows(text)
+    assert [row[0] for row in rows] == [
+        *(f"{split}, {camera} camera" for split in ("seen", "unseen") for camera in CAMERAS),
+        "silicon",
+        "mean over sets",
+    ]
+    assert [row[1] for row in rows] == ["2"] * 3 + ["1"] * 3 + ["3", "3"]
+    for row, camera in zip(rows[:3], CAMERAS, strict=True):
+        summary = result["seen"][camera]
+        for cell, level in zip(row[2:6], LEVELS, strict=True):
+            low, high = summary[level]["interval"]
+            expected = [summary[level]["accuracy"], low, high]
+            numbers = cell.replace("(", "").replace(")", "").replace("to ", "").split()
+            assert [int(n.rstrip("%")) for n in numbers] == [round(100 * v) for v in expected]
+        assert row[7].split(", ")[0] == f"{summary['laue_group']['ece']:.2f}"
+    by_set = result["measured"]["by_set"]["silicon"]
+    assert rows[6][2:] == [str(by_set[level]) for level in LEVELS]
+    assert rows[7][2:] == [f"{by_set[level] / 3:.0%}" for level in LEVELS]
+
+
+def test_tables_are_apart(result):
+    blocks = format_evaluation(result).split("\n\n")
+    assert [block.startswith("| ") for block in blocks] == [False, True, True]
+
+
+# The finished network.
+
+
+def test_a_finished_network_is_saved_and_loaded_with_its_card(classifier, tmp_path):
+    path = classifier.save(tmp_path / "network")
+    loaded = load_classifier(path, device="cpu")
+    assert loaded.card == json.loads(json.dumps(classifier.card, allow_nan=False))
+    frames = np.random.default_rng(0).integers(0, 255, (3, 40, 50)).astype(np.uint8)
+    np.testing.assert_array_equal(loaded.scores(frames)[0], classifier.scores(frames)[0])
+
+
+def test_the_card_says_how_the_network_was_trained(classifier):
+    card = classifier.card
+    training = card["training"]
+    assert card["name"] == "tiny"
+    assert (training["steps"], training["patterns"]) == (50, 1000)
+    assert training["materials"] == {"train": 2, "calibration": 1, "test": 1}
+    assert training["hours"] == 0.5
+    assert training["library"] == {"patterns": 4}
+    assert training["settings"]["patterns"] == 1000
+    assert training["camera"]["noise"] == (0.03, 1.2)
+    prior = np.array(card["training_prior"])
+    assert prior.sum() == pytest.approx(1, abs=1e-4)
+    assert (prior > 0).sum() == 2
+    assert np.array_equal(card["known_structures"], known_structures())
+
+
+def test_the_card_holds_the_tests_of_seen_and_unseen_materials(classifier):
+    metrics = classifier.card["metrics"]
+    for split, count in (("seen", 2), ("unseen", 1)):
+        assert list(metrics[split]) == list(CAMERAS)
+        assert metrics[split]["fast"]["materials"] == count
+        assert metrics[split]["fast"]["patterns"] == 4 * count
+
+
+def test_temperature_and_threshold_come_from_the_calibration_materials(stack, classifier):
+    titles = []
+    train = MATERIALS["train"]
+    without = finished(
+        stack, {"train": train, "calibration": [], "test": []},
+        progress=lambda title, *_: titles.append(title),
+    )  # fmt: skip
+    assert (without.card["temperature"], without.card["threshold"]) == (1.0, 0.5)
+    assert without.card["metrics"]["unseen"] == {}
+    assert set(titles) == {f"seen materials, {camera} camera" for camera in CAMERAS}
+    assert 0.5 <= classifier.card["temperature"] <= 8.0
+    assert classifier.card["temperature"] != 1.0
+    assert 0.5 <= classifier.threshold <= 0.95
+
+
+def test_calibration_weighs_seen_and_unseen_materials_alike(classifier, stack):
+    train = MATERIALS["train"] * 3
+    unseen = MATERIALS["calibration"]
+    for count, held_out in ((1, unseen), (3, unseen * 3), (6, unseen * 9)):
+        data = calibration_scores(
+            classifier, stack, {"train": train, "calibration": held_out}, patterns=2
+        )
+        assert data is not None
+        assert data.groups[: len(held_out)] == ("O2Ti1_136",) * len(held_out)
+        assert len(data.groups) == len(held_out) + count
+        assert set(data.groups[len(held_out) :]) <= {"Ni1_225", "Mg1_194"}
+        assert np.bincount(data.material).tolist() == [2] * len(data.groups)
+    assert calibration_scores(classifier, stack, {"train": train}, patterns=2) is None
+
+
+def test_known_structures_are_counted_where_a_lattice_goes_with_a_group():
+    table = known_structures()
+    assert table.shape == (32, 14)
+    assert table.sum() > 1000
+    assert (table.sum(axis=1) > 0).all()
+    assert (table.sum(axis=0) > 0).all()
+
+
+# The card as people read it.
+
+
+def test_the_card_has_its_tables_on_one_line_a_row(classifier, tmp_path):
+    path = classifier.save(tmp_path / "network")
+    text = path.with_suffix(".json").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert max(len(line) for line in lines) < 400
+    assert not [line for line in lines if line.strip().rstrip(",").replace(".", "").isdigit()]
+    assert ' "name": "tiny",' in lines
+    assert '  "widths": [4, 8],' in lines
+    start = lines.index(' "known_structures": [')
+    rows = [json.loads(line.strip().rstrip(",")) for line in lines[start + 1 : start + 33]]
+    assert rows == classifier.card["known_structures"]
+    assert lines[start + 33] == " ],"
+    assert len(text) < len(json.dumps(classifier.card, indent=1))
+
+
+def test_any_card_comes_back_as_it_was(stack, classifier, tmp_path):
+    other = Classifier(classifier.network, dict(classifier.card), "cpu")
+    strange = {
+        'a "quoted" key, ü': "a text with [1,\n 2] and {braces}, Å and \\",
+        "empty": [{}, [], "", None, True],
+        "nested": [[[1, 2], [3.5e-20, -0.0]], {"x": [{"y": (1, 2)}]}],
+        "words": ["a, b", "c"],
+    }
+    other.card["metrics"] = strange
+    loaded = load_classifier(other.save(tmp_path / "strange"), device="cpu")
+    assert loaded.card["metrics"] == json.loads(json.dumps(strange))
