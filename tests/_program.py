@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,10 +18,19 @@ NICKEL, SILICON, DUPLEX = (str(sample_path(name)) for name in ("nickel", "silico
 PROGRAM = (sys.executable, "-m", "napari_ebsd_phase.cli")
 
 
+def _listen() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(*arguments: str | Path, **options: object) -> subprocess.Popen[str]:
-    """Start the program as a user does, in a process of its own."""
+    """Start the program as a user does, in a process of its own.
+
+    With Ctrl-C at work: a shell that runs the tests in the background has switched it off.
+    """
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*PROGRAM, *map(str, arguments)], text=True, **(pipes | options))
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)], text=True, preexec_fn=_listen, **(pipes | options)
+    )
 
 
 def wait_until(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:

@@ -232,7 +232,7 @@ def begun(stack, tmp_path) -> Path:
 def test_the_checkpoint_of_another_network_is_refused(stack, begun):
     other = replace(TINY, architecture=Architecture(widths=(8, 24), blocks=(1, 1)))
     before = (begun / CHECKPOINT).read_bytes()
-    with pytest.raises(InputError, match="another network"):
+    with pytest.raises(InputError, match="another architecture"):
         run(begun, stack, other)
     assert (begun / CHECKPOINT).read_bytes() == before
 
