@@ -80,7 +80,7 @@ def test_evaluate_writes_numbers_and_a_figure(library, tmp_path, capsys):
     assert {p.name for p in tmp_path.iterdir()} == {"evaluation.json", "evaluation.png"}
     result = json.loads((tmp_path / "evaluation.json").read_text())
     accuracy = result["unseen"]["good"]["laue_group"]["accuracy"]
-    assert f"{100 * accuracy:.1f} %" in capsys.readouterr().out
+    assert f"| {accuracy:.0%} (" in capsys.readouterr().out
     assert main(words) == 2
     assert is_one_error_line(capsys.readouterr().err)
     assert main([*words, "--overwrite", "--quiet"]) == 0

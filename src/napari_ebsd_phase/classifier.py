@@ -377,6 +377,6 @@ def _check_card(card: dict[str, Any], where: str) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 < value <= top:
             raise InputError(f"the card {where} has no valid {key}: {value!r}")
-    for key in ("architecture", "preprocessing"):
+    for key in ("architecture", "preprocessing", "training", "metrics"):
         if not isinstance(card[key], dict):
             raise InputError(f"the card {where} has no valid {key}")

@@ -148,6 +148,15 @@ def test_a_split_without_materials_is_left_empty(classifier, stack, tmp_path):
     assert (tmp_path / "evaluation.png").exists()
 
 
+def test_a_material_that_came_into_the_library_later_is_not_seen(classifier, stack):
+    newcomer = Material("W1_999", "W", "m-3m", "cI", (3,))
+    grown = {**MATERIALS, "train": [*MATERIALS["train"], newcomer]}
+    found = evaluate_materials(
+        classifier, stack, grown, patterns=2, cameras={"fast": CAMERAS["fast"]}
+    )
+    assert found["seen"]["fast"]["materials"] == len(MATERIALS["train"])
+
+
 def test_measured_pictures_alone_are_enough(classifier, stack, measured, tmp_path):
     result = evaluate(classifier, stack, {}, tmp_path, measured=measured)
     assert result["seen"] == result["unseen"] == {}

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import InputError
 from . import common
-from .models import accuracy_table
 
 _RESULTS = ("evaluation.json", "evaluation.png")
 
@@ -68,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     from ..training.evaluate import evaluate
     from ..training.library import MasterLibrary
     from ..training.materials import load_materials
+    from ..training.report import format_evaluation
 
     common.set_threads(args.threads)
     classifier = load_classifier(args.model, device=args.device)
@@ -88,5 +88,5 @@ def run(args: argparse.Namespace) -> None:
             progress=show,
         )
     if not args.quiet:
-        print(accuracy_table(result))
+        print(format_evaluation(result))
         print(f"\nwritten to {folder}: {', '.join(_RESULTS)}")

@@ -61,15 +61,20 @@ def evaluate_materials(
         ``seen`` and ``unseen``, each by camera name: the output of :func:`summarise`.
     """
     result: dict[str, Any] = {}
+    trained_on = classifier.card["training"].get("trained_on")
     for title, split in (("seen", "train"), ("unseen", "test")):
+        members = list(materials.get(split, ()))
+        if split == "train" and trained_on is not None:
+            # The library may have grown since: a material is seen if this network saw it.
+            members = [m for m in members if m.key in set(trained_on)]
         result[title] = {}
         for name, camera in cameras.items():
-            if not materials.get(split):
+            if not members:
                 continue
             data = draw_scores(
                 classifier,
                 stack,
-                materials[split],
+                members,
                 camera,
                 patterns=patterns,
                 progress=partial(progress, f"{title} materials, {name} camera")

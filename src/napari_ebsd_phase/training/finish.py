@@ -121,6 +121,7 @@ def finish(
             "patterns": steps * settings.batch_size,
             "materials": {split: len(members) for split, members in materials.items()},
             "split": "by material (formula and space group), training/split.csv",
+            "trained_on": [m.key for m in materials["train"]],
             **(provenance or {}),
         },
         metrics={},
