@@ -20,7 +20,7 @@ from napari_ebsd_phase.crystallography import (
     laue_group,
     marginal,
 )
-from napari_ebsd_phase.decoding import PAIRS, decode, parse_prior
+from napari_ebsd_phase.decoding import PAIRS, decode, lattice_of, parse_prior
 from napari_ebsd_phase.errors import InputError
 
 
@@ -286,3 +286,22 @@ def test_unknown_names_are_named(text):
 def test_names_that_exclude_each_other_are_refused():
     with pytest.raises(InputError, match="goes with"):
         parse_prior("6/mmm,cF")
+
+
+def test_the_lattice_goes_with_the_point_group():
+    """Twelve point groups share hP, so it can lead where m-3m leads the point groups."""
+    point = np.full((1, 32), 0.6 / 31)
+    point[0, POINT_GROUPS.index("m-3m")] = 0.4
+    lattice = np.full((1, 14), 0.01)
+    for name, value in (("hP", 0.5), ("cF", 0.3), ("cI", 0.09)):
+        lattice[0, BRAVAIS_LATTICES.index(name)] = value
+    assert BRAVAIS_LATTICES[lattice_of(point, lattice)[0]] == "cF"
+    assert lattice_of(point[0], lattice[0]).shape == ()
+
+
+def test_decoded_names_never_contradict_each_other():
+    scores = np.random.default_rng(3).normal(0, 2, (500, 46))
+    point, lattice = decode(scores, prior=parse_prior("uniform"), temperature=3.0)
+    chosen = lattice_of(point, lattice)
+    assert COMPATIBLE[point.argmax(axis=1), chosen].all()
+    assert (chosen != lattice.argmax(axis=1)).any()

@@ -21,7 +21,7 @@ from .crystallography import (
 )
 from .errors import InputError
 
-__all__ = ["PAIRS", "decode", "parse_prior"]
+__all__ = ["PAIRS", "decode", "lattice_of", "parse_prior"]
 
 PAIRS = np.argwhere(COMPATIBLE)
 """(66, 2) indices of the point groups and Bravais lattices that go together."""
@@ -92,6 +92,26 @@ def decode(
     point_group = joint @ np.eye(len(POINT_GROUPS))[PAIRS[:, 0]]
     lattice = joint @ np.eye(len(BRAVAIS_LATTICES))[PAIRS[:, 1]]
     return point_group.astype(np.float32), lattice.astype(np.float32)
+
+
+def lattice_of(point_group: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Most probable lattice among those that go with the most probable point group.
+
+    Taken alone, the most probable lattice can contradict the point group: hP gathers a little
+    from each of twelve point groups.
+
+    Parameters
+    ----------
+    point_group, lattice
+        Probabilities of shapes (..., 32) and (..., 14).
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices of lattices, shape (...).
+    """
+    possible = COMPATIBLE[np.asarray(point_group).argmax(axis=-1)]
+    return np.where(possible, lattice, -1.0).argmax(axis=-1)
 
 
 def _of_pairs(table: np.ndarray, what: str) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import crystallography
+from .decoding import lattice_of
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -228,9 +229,18 @@ class PhaseMap:
         return np.asarray(marginal, np.float32)
 
     def most_probable(self, level: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Return index (-1 where not done) and probability (NaN) of the best class at `level`."""
+        """Return index (-1 where not done) and probability (NaN) of the best class at `level`.
+
+        The Bravais lattice is one that goes with the most probable point group, so that no
+        pattern is called both cubic and hP.
+        """
         probabilities = self.probabilities(level)
-        index = np.where(self.done, probabilities.argmax(axis=-1), -1)
+        best_class = (
+            lattice_of(self.point_group_probabilities, probabilities)
+            if level == "bravais_lattice"
+            else probabilities.argmax(axis=-1)
+        )
+        index = np.where(self.done, best_class, -1)
         best = np.take_along_axis(probabilities, np.maximum(index, 0)[..., np.newaxis], axis=-1)
         return index, np.where(self.done, best[..., 0], np.float32(np.nan))
 
@@ -251,7 +261,7 @@ class PhaseMap:
 
     @property
     def bravais_lattice(self) -> NDArray[np.str_]:
-        """Most probable Bravais lattice, (rows, cols); "" where not done."""
+        """Most probable lattice of the most probable point group, (rows, cols); "" if not done."""
         return _names_of("bravais_lattice", self.most_probable("bravais_lattice")[0])
 
     def label_codes(

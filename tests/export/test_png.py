@@ -121,7 +121,8 @@ def test_a_large_map_keeps_every_pixel(tmp_path: Path) -> None:
     lattices = np.zeros((*shape, 14), np.float32)
     lattices[..., 13] = 1
     lattices[::7, ::7] = np.eye(14)[12]
-    phase_map = PhaseMap(np.full((*shape, 32), 1 / 32), lattices, np.ones(shape))
+    cubic = np.broadcast_to(np.eye(32)[31], (*shape, 32))
+    phase_map = PhaseMap(cubic, lattices, np.ones(shape))
     phase_map.save(tmp_path / "map.png")
     image = picture(tmp_path / "map.png")
     dots = count(image, color("bravais_lattice", "cI"))

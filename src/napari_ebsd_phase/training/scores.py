@@ -12,13 +12,21 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..crystallography import BRAVAIS_LATTICES, POINT_GROUPS, marginal
+from ..decoding import lattice_of
 from ..errors import InputError
 from ..scan import load_scan
 from ..screen import find_screen
 from .materials import Material
 from .pattern_simulation import Camera, simulate_group
 
-__all__ = ["Scores", "draw_scores", "level_index", "level_probabilities", "measured_scores"]
+__all__ = [
+    "Scores",
+    "draw_scores",
+    "level_index",
+    "level_probabilities",
+    "measured_scores",
+    "reported",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,15 @@ def level_index(level: str) -> np.ndarray:
 def level_probabilities(point: np.ndarray, lattice: np.ndarray, level: str) -> np.ndarray:
     """Probabilities (n, classes) of one level from those of point groups and lattices."""
     return lattice if level == "bravais_lattice" else marginal(point, level)
+
+
+def reported(point: np.ndarray, lattice: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class that a user is told at a level, and its probability; both of shape (n,)."""
+    probabilities = level_probabilities(point, lattice, level)
+    best = (
+        lattice_of(point, lattice) if level == "bravais_lattice" else probabilities.argmax(axis=1)
+    )
+    return best, probabilities[np.arange(len(best)), best]
 
 
 def draw_scores(

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..crystallography import LAUE_GROUPS, LAUE_INDEX, LEVELS, POINT_GROUPS, names
-from .scores import Scores, level_probabilities
+from .scores import Scores, level_probabilities, reported
 
 __all__ = ["right_by_set", "summarise"]
 
@@ -64,13 +64,14 @@ def summarise(
     result: dict[str, Any] = {"materials": count, "patterns": len(data.scores)}
     for level in LEVELS:
         probabilities = level_probabilities(point, lattice, level)
-        truth, best = data.truth(level), probabilities.argmax(axis=1)
+        truth = data.truth(level)
+        best, confidence = reported(point, lattice, level)
         right = best == truth
         accuracy, interval = _mean_by_material(right, data.material)
         logs = np.zeros((count, probabilities.shape[1]))
         np.add.at(logs, data.material, np.log(np.maximum(probabilities, 1e-6)))
         first = np.array([np.flatnonzero(data.material == i)[0] for i in range(count)])
-        ece, curve = _calibration(probabilities.max(axis=1), right)
+        ece, curve = _calibration(confidence, right)
         result[level] = {
             "accuracy": accuracy,
             "interval": interval,
@@ -128,10 +129,7 @@ def _within_laue(data: Scores, point: np.ndarray) -> dict[str, Any]:
 def right_by_set(classifier: Classifier, data: Scores, prior: str) -> dict[str, dict[str, int]]:
     """Number of patterns, and of right ones at each level, of each measured set."""
     point, lattice = classifier.probabilities(data.scores, prior)
-    right = {
-        level: level_probabilities(point, lattice, level).argmax(axis=1) == data.truth(level)
-        for level in LEVELS
-    }
+    right = {level: reported(point, lattice, level)[0] == data.truth(level) for level in LEVELS}
     table = {}
     for i, name in enumerate(data.groups):
         inside = data.material == i
