@@ -455,3 +455,13 @@ def test_every_bundled_classifier_is_small_and_says_its_licence(name):
     assert 0 < card["threshold"] < 1
     size = sum(p.numel() for p in load_classifier(name, device="cpu").network.parameters())
     assert size * 4 < 20e6
+
+
+def test_a_pattern_and_its_mirror_image_get_the_same_scores_if_the_card_says_so(classifier):
+    patterns = frames()
+    once, _ = classifier.scores(patterns)
+    other, _ = classifier.scores(patterns[..., ::-1].copy())
+    assert np.abs(once - other).max() > 1e-3
+    classifier.card["mirrored_views"] = True
+    both, _ = classifier.scores(patterns)
+    np.testing.assert_allclose(both, (once + other) / 2, atol=1e-4)

@@ -89,6 +89,11 @@ class Classifier:
         return str(self.card["sha256"])
 
     @property
+    def mirrored_views(self) -> bool:
+        """Whether scores are means over each pattern and its mirror image."""
+        return bool(self.card.get("mirrored_views", False))
+
+    @property
     def threshold(self) -> float:
         """The probability from which a level is reported, as the card proposes."""
         return float(self.card["threshold"])
@@ -138,7 +143,12 @@ class Classifier:
             )
             quality[part] = pattern_quality(inputs).cpu().numpy()
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-            scores[part] = self.network(inputs).float().cpu().numpy()
+            result = self.network(inputs)
+            if self.mirrored_views:
+                # The mirror image of a crystal has the same point group and lattice: a second
+                # opinion with the same errors of noise, but not of the network.
+                result = (result + self.network(inputs.flip(-1))) / 2
+            scores[part] = result.float().cpu().numpy()
         return scores, quality
 
     def probabilities(

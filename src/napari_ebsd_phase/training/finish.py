@@ -112,6 +112,7 @@ def finish(
         preprocessing=settings.preprocessing.to_dict(),
         training_prior=np.round(stream.training_prior(), 6).tolist(),
         known_structures=known_structures().tolist(),
+        mirrored_views=True,
         temperature=1.0,
         threshold=0.5,
         training={
