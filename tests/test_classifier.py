@@ -465,3 +465,9 @@ def test_a_pattern_and_its_mirror_image_get_the_same_scores_if_the_card_says_so(
     classifier.card["mirrored_views"] = True
     both, _ = classifier.scores(patterns)
     np.testing.assert_allclose(both, (once + other) / 2, atol=1e-4)
+
+
+def test_another_calibration_is_another_card(classifier):
+    before = classifier.card_sha256
+    classifier.card["temperature"] = 2 * classifier.card["temperature"]
+    assert classifier.card_sha256 != before

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from napari_ebsd_phase.samples import sample_names, sample_path, sample_title, s
 
 from ._program import (
     NICKEL,
+    PROGRAM,
     contents,
     is_one_error_line,
     rows_of,
@@ -266,3 +268,13 @@ def test_the_traceback_of_a_failure_can_be_asked_for():
     assert process.returncode == 1
     assert "Traceback (most recent call last)" in err
     assert err.splitlines()[-1].startswith("failed: ")
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_closed_stream_is_no_failure(stream, tmp_path):
+    out = tmp_path / "nickel.csv"
+    words = shlex.join([*PROGRAM, "classify", NICKEL, "-o", str(out)])
+    done = subprocess.run(["sh", "-c", f"{words} {stream}>&-"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert out.exists()

@@ -95,6 +95,17 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(
     assert_same(tmp_path, uninterrupted)
 
 
+def test_a_file_of_the_same_name_elsewhere_is_not_replaced(unfinished, tmp_path, capsys):
+    precious = tmp_path / "other" / "map.h5"
+    precious.parent.mkdir()
+    precious.write_text("precious")
+    arguments = duplex_into(tmp_path)
+    arguments[arguments.index(str(tmp_path / "map.h5"))] = str(precious)
+    assert main(["classify", *arguments, "--resume"]) == 2
+    assert is_one_error_line(capsys.readouterr().err)
+    assert precious.read_text() == "precious"
+
+
 def test_what_is_done_is_not_done_again(unfinished, tmp_path):
     """A tile that was tampered with, checksum and all, comes out as it is in the file."""
     data = bytearray(unfinished.read_bytes())

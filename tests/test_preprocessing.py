@@ -497,3 +497,16 @@ def test_what_is_no_stack_of_frames_is_refused(patterns, message):
 def test_masks_and_backgrounds_that_do_not_fit_are_refused(given, message):
     with pytest.raises(InputError, match=message):
         prepare(frames(), SETTINGS, **given)
+
+
+def test_a_batch_without_a_finite_pixel_is_blank_and_no_error():
+    frames = np.full((3, 48, 48), np.nan, dtype=np.float32)
+    assert not prepare(frames, Preprocessing()).any()
+
+
+def test_what_is_not_finite_in_one_frame_does_not_move_another():
+    frames = np.random.default_rng(0).normal(100, 10, (2, 50, 60)).astype(np.float32)
+    frames[:, :, :6] = np.nan
+    alone = prepare(frames[1:], Preprocessing())
+    frames[0] = np.random.default_rng(1).normal(100, 10, (50, 60))
+    torch.testing.assert_close(prepare(frames, Preprocessing())[1:], alone, atol=1e-5, rtol=0)

@@ -89,6 +89,13 @@ class Classifier:
         return str(self.card["sha256"])
 
     @property
+    def card_sha256(self) -> str:
+        """Hash of what on the card decides a probability, calibration and priors included."""
+        told = ("classes", "mirrored_views", "temperature", "training_prior", "known_structures")
+        values = [self.card.get(key) for key in told]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+    @property
     def mirrored_views(self) -> bool:
         """Whether scores are means over each pattern and its mirror image."""
         return bool(self.card.get("mirrored_views", False))

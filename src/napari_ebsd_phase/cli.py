@@ -79,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = os.environ.get(DEBUG, "") not in ("", "0")
+    for name in ("stdout", "stderr"):  # closed by the caller, as with `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (kept)
     try:
         with _quiet_libraries(not debug):
             args = build_parser().parse_args(_join_negative(arguments))

@@ -301,6 +301,7 @@ def empty_map(
         "source_sha256": scan.file_hash(),
         "network": classifier.name,
         "network_sha256": classifier.sha256,
+        "card_sha256": classifier.card_sha256,
         "version": __version__,
         "prior": prior if isinstance(prior, str) else np.asarray(prior).tolist(),
         "threshold": threshold,

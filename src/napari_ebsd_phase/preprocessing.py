@@ -225,12 +225,14 @@ def prepare(
             raise InputError(
                 f"the mask has the shape {tuple(valid.shape)}, the patterns {rows} x {cols} pixels"
             )
+    if background is not None:
+        x, valid = _divide_background(x, valid, background)
+    # Fitted before single frames lose pixels: the geometry of a frame must not depend on the
+    # frames it comes with, and a frame without any usable pixel is a blank one, not an error.
+    box = valid if valid.ndim == 2 else valid.amax(dim=0)
     if not bool(usable.all()):
         valid = valid * usable
         x = torch.where(usable, x, torch.zeros_like(x))
-    if background is not None:
-        x, valid = _divide_background(x, valid, background)
-    box = valid if valid.ndim == 2 else valid.amax(dim=0)
     fit = fit_screen(box.cpu().numpy() > 0, settings.size)
     a = torch.from_numpy(resampling_matrix(rows, fit.row0, fit.scale, settings.size)).to(x.device)
     b = torch.from_numpy(resampling_matrix(cols, fit.col0, fit.scale, settings.size)).to(x.device)

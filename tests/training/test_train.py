@@ -229,6 +229,13 @@ def begun(stack, tmp_path) -> Path:
     return tmp_path
 
 
+def test_fewer_patterns_than_were_trained_on_are_refused(stack, tmp_path):
+    """Its card would say that the weights saw less than they did."""
+    run(tmp_path, stack)
+    with pytest.raises(InputError, match="more than"):
+        run(tmp_path, stack, replace(TINY, patterns=TINY.batch_size))
+
+
 def test_the_checkpoint_of_another_network_is_refused(stack, begun):
     other = replace(TINY, architecture=Architecture(widths=(8, 24), blocks=(1, 1)))
     before = (begun / CHECKPOINT).read_bytes()

@@ -102,16 +102,21 @@ def run(args: argparse.Namespace) -> None:
             {k: v for k, v in m.provenance.items() if k not in _NO_MATTER} | {"shape": m.shape}
             for m in maps
         ]
-        partial = PartialResult(unfinished, settings, [path.name for path in outputs])
+        partial = PartialResult(unfinished, settings, [_beside(unfinished, p) for p in outputs])
         with _kept(partial, maps):
             _take_up(partial, maps, resume=args.resume, overwrite=args.overwrite)
             _classify(args, scans, classifier, maps, partial)
     for path in outputs:
-        _write(maps, path, overwrite=args.overwrite or path.name in replaced)
+        _write(maps, path, overwrite=args.overwrite or _beside(unfinished, path) in replaced)
     partial.remove()
     if not args.quiet:
         print(_summary(maps, args.sources))
         print("\nwritten: " + ", ".join(map(str, outputs)))
+
+
+def _beside(unfinished: Path, output: Path) -> str:
+    """An output as seen from the unfinished run: a name alone could be another folder's file."""
+    return os.path.relpath(os.path.realpath(output), os.path.realpath(unfinished.parent))
 
 
 def _check_formats(outputs: list[Path], *, several: bool) -> None:
@@ -144,7 +149,7 @@ def _check_targets(
             )
         promised = set(PartialResult.promised_outputs(unfinished))
     for path in outputs:
-        check_output(path, overwrite=overwrite or path.name in promised)
+        check_output(path, overwrite=overwrite or _beside(unfinished, path) in promised)
     return promised
 
 

@@ -45,7 +45,7 @@ class PartialResult:
         What decides the result: hashes and settings, as JSON holds them. Only the same run may go
         on.
     outputs
-        Names of the files that the run is going to write.
+        Files that the run is going to write, as seen from the folder of `path`.
     """
 
     def __init__(self, path: Path, run: Any, outputs: list[str]) -> None:
@@ -57,7 +57,7 @@ class PartialResult:
 
     @staticmethod
     def promised_outputs(path: Path) -> list[str]:
-        """Outputs of the unfinished run in `path`; none if there is none."""
+        """Outputs of the unfinished run, as seen from its folder; none if there is none."""
         found = _read_start(path)
         return [] if found is None else [str(name) for name in found["outputs"]]
 

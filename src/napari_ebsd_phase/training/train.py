@@ -316,6 +316,11 @@ def train(
         "preprocessing": settings.preprocessing.to_dict(),
     }
     step = load_checkpoint(folder, network, average, optimiser, identity)
+    if step > settings.steps:
+        raise InputError(
+            f"{folder} holds a run of {step} steps already, more than the {settings.steps} asked "
+            "for: ask for more patterns, or use another folder"
+        )
     trim(folder, step)
     _write_settings(folder, settings, materials)
     stream = PatternStream(stack, materials["train"], settings)
