@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which materials are for training, for calibration and for tests.
+"""Which materials are for training, for choosing and calibrating, and for tests.
+
+``train``: to train on. ``calibration``: to choose between trials and to calibrate. ``test``: looked
+at once, with the final recipe. ``simulator``: the common phases whose master patterns come from
+another simulator, EMsoft, too; kept out of training to test on its patterns.
 
 The split is by material: a formula with a space group, whatever the file it came from, the voltage
 or the simulator. It is made once from a hash, so it never depends on what happens to be
@@ -12,24 +16,24 @@ import csv
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
 __all__ = [
     "SPLITS",
     "assign",
+    "decided",
     "entry_key",
-    "join_mirror_images",
     "load_split",
     "material_key",
     "split_of",
 ]
 
-SPLITS = ("train", "calibration", "test")
+SPLITS = ("train", "calibration", "test", "simulator")
 
-_TEST_SHARE = 0.15
-_CALIBRATION_SHARE = 0.08
+_TEST_SHARE = 0.2
+_LARGEST_TEST = 600.0
 
 
 # The eleven enantiomorphic pairs: the second is the mirror image of the first.
@@ -65,52 +69,62 @@ def entry_key(formula: str, space_group: int) -> str:
 
 
 def assign(
-    materials: Iterable[tuple[str, str, str]], always_train: frozenset[str] = frozenset()
+    materials: Iterable[tuple[str, str, str, float]], fixed: Mapping[str, str]
 ) -> dict[str, str]:
     """Split materials, stratified by point group and lattice.
 
     Parameters
     ----------
     materials
-        (entry key, point group, Bravais lattice) of each; keys may repeat.
-    always_train
-        Keys that must be in training (common phases, and those with measured patterns, which
-        are therefore reported as seen materials).
+        (material key, point group, Bravais lattice, volume of the cell in cubic angstrom) of
+        each; keys may repeat.
+    fixed
+        Materials whose split is decided already.
 
     Returns
     -------
     dict
-        Key to one of :data:`SPLITS`. A stratum with three or more materials has at least one test
-        material; smaller ones are for training only.
+        Key to one of :data:`SPLITS`. A stratum of three or more materials has a test material,
+        unless all its cells are too large to be simulated in reasonable time.
     """
-    strata: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for key, point_group, lattice in materials:
-        strata[point_group, lattice].add(key)
+    strata: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for key, point_group, lattice, volume in materials:
+        stratum = strata[point_group, lattice]
+        stratum[key] = min(volume, stratum.get(key, volume))
     result = {}
-    for members in strata.values():
-        free = sorted(
-            members - always_train, key=lambda k: hashlib.sha256(f"split 1 {k}".encode()).digest()
+    for stratum in strata.values():
+        free = stratum.keys() - fixed.keys()
+        simulable = sorted(
+            (key for key in free if stratum[key] <= _LARGEST_TEST),
+            key=lambda key: hashlib.sha256(f"split 2 {key}".encode()).digest(),
         )
-        tests = max(round(_TEST_SHARE * len(free)), 1) if len(members) >= 3 else 0
-        calibrations = round(_CALIBRATION_SHARE * len(free)) if len(members) >= 5 else 0
-        for i, key in enumerate(free):
-            result[key] = SPLITS[2 if i < tests else 1 if i < tests + calibrations else 0]
-        for key in members & always_train:
-            result[key] = "train"
+        tests = max(round(_TEST_SHARE * len(free)), 1) if len(stratum) >= 3 else 0
+        # A stratum keeps at least one material to train on.
+        tests = min(tests, len(free) - 1)
+        for key in stratum:
+            result[key] = fixed.get(key, "train")
+        for key in simulable[: max(tests, 0)]:
+            result[key] = "test"
     return result
 
 
-def join_mirror_images(split: dict[str, str]) -> dict[str, str]:
-    """From entries to materials: a mirror image joins its twin, and training has precedence.
+def decided(simulator: Iterable[str]) -> dict[str, str]:
+    """Materials whose split is decided beforehand: by what was seen of them.
 
-    Precedence, not a new draw: nothing that a network was trained on becomes a test.
+    Parameters
+    ----------
+    simulator
+        Keys of the materials that another simulator than ours did.
+
+    Returns
+    -------
+    dict
+        Key to split. Materials on which an earlier network was calibrated or tested are for
+        calibration: their figures were looked at.
     """
-    joined: dict[str, str] = {}
-    for key, name in split.items():
-        formula, number = key.rsplit("_", 1)
-        material = material_key(formula, int(number))
-        joined[material] = min(name, joined.get(material, name), key=SPLITS.index)
-    return joined
+    text = files(__package__).joinpath("looked_at.txt").read_text(encoding="utf-8")
+    looked_at = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return dict.fromkeys(looked_at, "calibration") | dict.fromkeys(simulator, "simulator")
 
 
 @cache
