@@ -15,7 +15,7 @@ import csv
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,8 +34,11 @@ __all__ = [
     "MasterRecord",
     "build_library",
     "load_master_pattern",
+    "load_master_pattern_stack",
     "read_folder",
     "save_master_pattern",
+    "save_master_pattern_stack",
+    "write_stacks",
 ]
 
 FORMAT = "napari-ebsd-phase master patterns 1"
@@ -150,6 +153,11 @@ class MasterLibrary:
         """Pattern ``i``, (2, n, n) uint8."""
         return self._file["patterns"][i]
 
+    def read_into(self, target: np.ndarray) -> None:
+        """Fill an array (count, 2, n, n) uint8 with all patterns."""
+        if len(self):
+            self._file["patterns"].read_direct(target)
+
     def __getitem__(self, i: int) -> MasterPattern:
         return MasterPattern(**vars(self.index[i]), data=self.data(i))
 
@@ -255,12 +263,17 @@ def load_master_pattern(path: str | Path) -> MasterPattern:
     return _load(Path(path), None)
 
 
-def _load(path: Path, row: dict[str, str] | None) -> MasterPattern:
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        # Opened here, since numpy leaves a broken file open.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npz file ({error})") from error
+
+
+def _load(path: Path, row: dict[str, str] | None) -> MasterPattern:
+    values = _read_npz(path)
     data = values.pop("data", np.empty(0))
     if data.ndim != 3 or data.shape[0] != 2 or data.dtype != np.uint8:
         raise InputError(f"{path}: not a master pattern; expected `data` (2, n, n) of uint8")
@@ -302,20 +315,67 @@ def _facts_of_structure(path: Path) -> dict[str, Any]:
     }
 
 
+def save_master_pattern_stack(patterns: list[MasterPattern], path: str | Path) -> None:
+    """Write some master patterns of one size as one ``.npz``."""
+    arrays: dict[str, Any] = {
+        field.name: np.array([getattr(pattern, field.name) for pattern in patterns])
+        for field in fields(MasterRecord)
+    }
+    arrays["data"] = np.array([pattern.data for pattern in patterns], dtype=np.uint8)
+    with replacing(path, overwrite=True) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_master_pattern_stack(path: str | Path) -> list[MasterPattern]:
+    """Read what :func:`save_master_pattern_stack` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    columns = _read_npz(Path(path))
+    data = columns.pop("data")
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [
+        MasterPattern(**dict(zip(columns, row, strict=True)), data=data[i])
+        for i, row in enumerate(rows)
+    ]
+
+
 def _write(patterns: list[MasterPattern], target: Path) -> None:
-    shape = patterns[0].data.shape
+    write_stacks([patterns], target)
+
+
+def write_stacks(stacks: Iterable[list[MasterPattern]], target: str | Path) -> None:
+    """Write lists of master patterns of one size into one library, one list in memory at a time."""
     with (
         replacing(target, overwrite=True) as temporary,
         h5py.File(temporary, "w", libver=("earliest", "v110")) as file,
     ):
         file.attrs["format"] = FORMAT
-        file.create_dataset(
-            "patterns",
-            data=np.stack([pattern.data for pattern in patterns]),
-            chunks=(1, *shape),
-            compression="gzip",
-            compression_opts=9,
-        )
+        records: list[MasterPattern] = []
+        dataset: h5py.Dataset | None = None
+        for stack in stacks:
+            if not stack:
+                continue
+            data = np.stack([pattern.data for pattern in stack])
+            if dataset is None:
+                dataset = file.create_dataset(
+                    "patterns",
+                    shape=(0, *data.shape[1:]),
+                    maxshape=(None, *data.shape[1:]),
+                    dtype=np.uint8,
+                    chunks=(1, *data.shape[1:]),
+                    compression="gzip",
+                    compression_opts=9,
+                )
+            start = len(records)
+            dataset.resize(start + len(stack), axis=0)
+            dataset[start:] = data
+            records += [replace(pattern, data=np.empty(0)) for pattern in stack]
+        if dataset is None:
+            raise InputError("no master patterns for the library: the structures gave none")
         index = file.create_group("index")
         for field in fields(MasterRecord):
-            index[field.name] = [getattr(pattern, field.name) for pattern in patterns]
+            index[field.name] = [getattr(record, field.name) for record in records]

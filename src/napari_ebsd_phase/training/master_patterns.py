@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_ebsd_phase.crystallography import POINT_GROUPS
 from napari_ebsd_phase.errors import InputError
@@ -28,6 +29,8 @@ from .structures import Structure
 __all__ = [
     "balanced_queue",
     "default_dmin",
+    "default_oversampling",
+    "reduce_grid",
     "simulate_library",
     "simulate_master_pattern",
     "simulate_points",
@@ -47,7 +50,17 @@ BATCH = 8192
 
 def default_dmin(volume: float) -> float:
     """Smallest plane spacing in nm worth its cost in a cell of a volume in cubic angstrom."""
-    return 0.05 if volume < 120 else 0.06 if volume < 300 else 0.07
+    return 0.05 if volume < 80 else 0.06 if volume < 130 else 0.07 if volume < 200 else 0.09
+
+
+def default_oversampling(volume: float) -> float:
+    """Points a side simulated for one that is kept, in a cell of a volume in cubic angstrom.
+
+    Patterns have features much finer than a degree: single points of a one-degree grid are
+    noisy samples of them. Averages of four agree with EMsoft's at 0.93 to 0.95 where single
+    points agree at 0.79 to 0.89 (Al, Ti, Ni).
+    """
+    return 2.0 if volume < 200 else 1.5
 
 
 def simulate_master_pattern(
@@ -56,6 +69,7 @@ def simulate_master_pattern(
     half_size: int = 90,
     *,
     dmin_nm: float | None = None,
+    oversampling: float | None = None,
     debye_waller: float = 0.005,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
@@ -73,6 +87,9 @@ def simulate_master_pattern(
     dmin_nm
         Smallest plane spacing that takes part, in nm; smaller costs more. By default
         :func:`default_dmin`.
+    oversampling
+        Points a side that are simulated, and averaged, for each that is kept. By default
+        :func:`default_oversampling`.
     debye_waller
         Factor B of every atom, in square nm.
     device
@@ -86,21 +103,24 @@ def simulate_master_pattern(
         If the extra ``simulate`` is not installed, or the simulator cannot do this structure.
     """
     dmin_nm = default_dmin(structure.volume) if dmin_nm is None else dmin_nm
-    representatives, members = fold_grid(grid_operations(structure), half_size)
+    if oversampling is None:
+        oversampling = default_oversampling(structure.volume)
+    fine = round(half_size * oversampling)
+    representatives, members = fold_grid(grid_operations(structure), fine)
     values = simulate_points(
         structure,
         representatives,
         energy_kev,
-        half_size,
+        fine,
         dmin_nm=dmin_nm,
         debye_waller=debye_waller,
         device=device,
         progress=progress,
     )
-    low, high = np.percentile(values[members], [0.05, 99.95]).tolist()
+    values = reduce_grid(values[members].reshape(2, 2 * fine + 1, 2 * fine + 1), half_size)
+    low, high = np.percentile(values, [0.05, 99.95]).tolist()
     if not (np.isfinite(values).all() and high > low):
         raise InputError(f"{structure.uid}: the simulator found no contrast in this structure")
-    n = 2 * half_size + 1
     grey = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
     return MasterPattern(
         key=f"{structure.uid}_{energy_kev:g}kV",
@@ -115,8 +135,34 @@ def simulate_master_pattern(
         dmin_nm=dmin_nm,
         low=low,
         high=high,
-        data=grey[members].reshape(2, n, n),
+        data=grey,
     )
+
+
+def reduce_grid(values: np.ndarray, half_size: int) -> np.ndarray:
+    """Average a master pattern onto a coarser grid; the grid of equal areas makes this fair.
+
+    Parameters
+    ----------
+    values
+        (2, m, m) intensities on a grid at least as fine as the one wanted.
+    half_size
+        Half size of the grid wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        (2, n, n), n = 2 * half_size + 1.
+    """
+    fine = values.shape[-1] // 2
+    if fine == half_size:
+        return values
+    # Half the pixel of the coarse grid; beyond the rim the last value stands for its neighbours.
+    sigma = 0.36 * fine / half_size
+    smooth = ndimage.gaussian_filter(values, (0, sigma, sigma), mode="nearest")
+    at = np.linspace(0, 2 * fine, 2 * half_size + 1)
+    rows, columns = np.meshgrid(at, at, indexing="ij")
+    return np.stack([ndimage.map_coordinates(half, (rows, columns), order=1) for half in smooth])
 
 
 def simulate_points(

@@ -18,13 +18,24 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_ebsd_phase.crystallography import (
+    BRAVAIS_LATTICES,
+    COMPATIBLE,
+    POINT_GROUPS,
     bravais_lattice_of_space_group,
     point_group_of_space_group,
 )
 from napari_ebsd_phase.errors import InputError
 
-__all__ = ["Structure", "find_structures", "load_structures", "structure_by_uid"]
+__all__ = [
+    "Structure",
+    "find_structures",
+    "known_structures",
+    "load_structures",
+    "structure_by_uid",
+]
 
 
 @dataclass(frozen=True)
@@ -184,3 +195,11 @@ def find_structures(
         for structure in load_structures()
         if all(getattr(structure, name) == value for name, value in given.items())
     )
+
+
+def known_structures() -> np.ndarray:
+    """Numbers of known structures by point group and lattice, shape (32, 14)."""
+    table = np.zeros(COMPATIBLE.shape)
+    for s in load_structures():
+        table[POINT_GROUPS.index(s.point_group), BRAVAIS_LATTICES.index(s.bravais)] += 1
+    return table
