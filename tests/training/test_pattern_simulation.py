@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import gemmi
@@ -13,6 +14,7 @@ import pytest
 from orix.crystal_map import Phase
 from orix.quaternion import Rotation
 
+from napari_ebsd_phase.training.frame_kernels import overlay, project, seed_frames
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import (
     FAST,
@@ -321,3 +323,161 @@ def test_patterns_can_be_told_apart_after_preparation(stack):
     inside = mask[None]
     assert one.shape == two.shape
     assert abs(correlation(one[inside], two[inside])) < 0.95
+
+
+# What a camera adds to the projection.
+
+
+def frames_of(stack, camera, seed=0, groups=6):
+    """Frames of some groups with the same orientations for every camera of one seed."""
+    return [
+        simulate_group(stack, np.arange(8) % len(stack), camera, np.random.default_rng([seed, k]))[
+            0
+        ].astype(float)
+        for k in range(groups)
+    ]
+
+
+PLAIN = Camera(
+    size=(64, 64), aspect=(1.0, 1.0), noise=(1e-3, 1e-3), blur=(0.0, 0.0), asymmetry=0.0, raw=0.0,
+    faults=0.0, plain_screen=1.0, overlap=0.0, fade=0.0, static=0.0, flattening=0.0,
+    compression=0.0, distortion=0.0,
+)  # fmt: skip
+
+
+def test_a_pixel_shows_the_mean_over_its_area(masters):
+    """Fine structure of a master pattern aliases when only pixel centres are looked up."""
+    rng = np.random.default_rng(0)
+    fine = rng.random((2, 181, 181)).astype(np.float32)
+    scale, shape = 8, (24, 32)
+    agreement = []
+    for rotation in some_rotations(3):
+        large = render(fine, rotation, (shape[0] * scale, shape[1] * scale), CENTRE)
+        expected = large.reshape(shape[0], scale, shape[1], scale).mean(axis=(1, 3))
+        coarse = np.empty(shape, dtype=np.float32)
+        geometry = (CENTRE[0] * shape[1], CENTRE[1] * shape[0], CENTRE[2] * shape[0], 1.0, 0.0)
+        project(fine, rotation, *geometry, True, coarse)
+        centres = render(fine, rotation, shape, CENTRE)
+        agreement.append((correlation(coarse, expected), correlation(centres, expected)))
+    averaged, looked_up = np.mean(agreement, axis=0)
+    assert averaged > 0.85
+    assert averaged > looked_up + 0.1
+
+
+def test_averaging_over_pixels_keeps_the_mean_and_the_bands(masters):
+    for rotation in some_rotations(3):
+        sharp = render(masters["Ni"], rotation, (60, 80), CENTRE)
+        soft = np.empty_like(sharp)
+        project(masters["Ni"], rotation, CENTRE[0] * 80, CENTRE[1] * 60, CENTRE[2] * 60, 1.0, 0.0,
+                True, soft)  # fmt: skip
+        assert correlation(sharp, soft) > 0.97
+        assert soft.mean() == pytest.approx(sharp.mean(), rel=0.01)
+
+
+def test_an_overlapping_pattern_stays_below_the_weight_of_a_second_one():
+    seed_frames(0)
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        first, second = rng.standard_normal((2, 40, 40)).astype(np.float32)
+        frame, under = 3 * first + 7, second.copy()
+        overlay(frame, under)
+        a, b = np.linalg.lstsq(np.stack([first, second], -1).reshape(-1, 2), frame.ravel())[0]
+        shares.append(b / (a + b))
+    assert min(shares) > 0.03
+    assert 0.25 < max(shares) < 0.33
+
+
+def test_overlap_puts_bands_of_another_crystal_into_the_frame(stack):
+    """A flat master pattern shows bands only where another one lies under it."""
+    flat = np.concatenate([stack[:1], np.full_like(stack[:1], 128)])
+    flat[1, 0, 0, 0] = 129
+    camera = replace(PLAIN, overlap=1.0, noise=(0.05, 0.05))
+    chosen = np.array([0, 1, 1, 1, 1, 1, 1, 1])
+
+    def smoothness(camera: Camera) -> float:
+        values = []
+        for k in range(8):
+            frames, _ = simulate_group(flat, chosen, camera, np.random.default_rng(k))
+            values += [correlation(f[:, 1:], f[:, :-1]) for f in frames[1:]]
+        return float(np.max(values))
+
+    assert smoothness(camera) > 0.5
+
+
+def spread_by_place(frames) -> tuple[float, float]:
+    """Local contrast in the middle of frames and in their corners."""
+    fine = np.concatenate(frames)
+    fine = np.abs(fine[:, 1:, 1:] - fine[:, :-1, :-1])
+    n = fine.shape[1] // 5
+    corners = [fine[:, :n, :n], fine[:, :n, -n:], fine[:, -n:, :n], fine[:, -n:, -n:]]
+    return float(fine[:, 2 * n : -2 * n, 2 * n : -2 * n].mean()), float(np.mean(corners))
+
+
+def test_bands_fade_towards_the_rim(stack):
+    even = spread_by_place(frames_of(stack, PLAIN))
+    faded = spread_by_place(frames_of(stack, replace(PLAIN, fade=1.0)))
+    assert faded[1] / faded[0] < 0.85 * even[1] / even[0]
+
+
+def ring_power(frames, low: float, high: float) -> float:
+    """Mean share of the power between two spatial frequencies in cycles a pixel."""
+    shares = []
+    for frame in np.concatenate(frames):
+        window = np.outer(np.hanning(frame.shape[0]), np.hanning(frame.shape[1]))
+        power = np.abs(np.fft.fft2((frame - frame.mean()) * window)) ** 2
+        f = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, frame.shape), indexing="ij"))
+        shares.append(power[(f >= low) & (f < high)].sum() / power.sum())
+    return float(np.mean(shares))
+
+
+def test_a_wrong_static_background_leaves_blotches(stack):
+    clean = ring_power(frames_of(stack, PLAIN), 0.0, 0.06)
+    assert ring_power(frames_of(stack, replace(PLAIN, static=4.0)), 0.0, 0.06) > 1.2 * clean
+
+
+def test_flattening_takes_broad_contrast_away(stack):
+    clean = ring_power(frames_of(stack, PLAIN), 0.0, 0.06)
+    assert ring_power(frames_of(stack, replace(PLAIN, flattening=1.0)), 0.0, 0.06) < 0.8 * clean
+
+
+def test_compression_dims_zone_axes(stack):
+    def tail(camera: Camera) -> float:
+        frames = np.concatenate(frames_of(stack[:1], camera))
+        z = frames - frames.mean(axis=(1, 2), keepdims=True)
+        z /= z.std(axis=(1, 2), keepdims=True)
+        return float((z**3).mean())
+
+    assert tail(replace(PLAIN, compression=1.0)) < 0.7 * tail(PLAIN)
+
+
+def test_bands_lean_towards_the_beam(stack):
+    """With the asymmetry the upper edges of bands are brighter, in most frames."""
+    agreement = []
+    even, leaning = (
+        np.concatenate(frames_of(stack, camera, groups=10))
+        for camera in (PLAIN, replace(PLAIN, asymmetry=1.0))
+    )
+    for a, b in zip(even, leaning, strict=True):
+        added = b[2:-2] / b.std() - a[2:-2] / a.std()
+        agreement.append(correlation(added, a[4:] - a[:-4]))
+    assert np.mean(np.array(agreement) > 0.2) > 0.6
+    assert 0.02 < np.mean(np.array(agreement) < -0.2) < 0.4
+
+
+def test_noise_is_normal_and_its_pixels_are_independent(stack):
+    """The generator is a table look-up: the moments and neighbours of its output say it works."""
+    flat = np.full((1, 2, 11, 11), 100, dtype=np.uint8)
+    camera = replace(PLAIN, noise=(1.0, 1.0))
+    z = []
+    for k in range(24):
+        frames, _ = simulate_group(flat, np.zeros(8, int), camera, np.random.default_rng(k))
+        z += [(f - f.mean()) / f.std() for f in frames.astype(float)]
+    white = [f for f in z if abs(correlation(f[:, 1:], f[:, :-1])) < 0.1]
+    assert len(white) > 0.5 * len(z)
+    values = np.concatenate([f.ravel() for f in white])
+    assert abs((values**3).mean()) < 0.05
+    assert (values**4).mean() == pytest.approx(3, abs=0.25)
+    neighbours = [correlation(f[1:], f[:-1]) for f in white]
+    assert abs(np.mean(neighbours)) < 0.01
+    assert abs(np.mean([correlation(a, b) for a, b in pairwise(white)])) < 0.01
