@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 from ..errors import InputError
 from ..network import SymmetryNet
+from .optimiser import Optimiser
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -29,7 +30,7 @@ def save_checkpoint(
     step: int,
     network: SymmetryNet,
     average: SymmetryNet,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     identity: dict[str, Any],
 ) -> None:
     """Write the state after `step` steps; the file before it stays until the new one is whole.
@@ -51,7 +52,7 @@ def load_checkpoint(
     folder: Path,
     network: SymmetryNet,
     average: SymmetryNet,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     identity: dict[str, Any],
 ) -> int:
     """Restore a run in place; returns the number of steps done, 0 when there is no checkpoint.
@@ -86,7 +87,7 @@ def load_checkpoint(
             state.setdefault(int(number), {})[name] = value
         network.load_state_dict(part("network."))
         average.load_state_dict(part("average."))
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        optimiser.load_state_dict({"state": state})
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} is no whole checkpoint; delete it to start over") from error
     return step

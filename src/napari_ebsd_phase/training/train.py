@@ -15,8 +15,8 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,19 @@ from ..errors import InputError
 from ..network import Architecture, SymmetryNet
 from ..preprocessing import Preprocessing, prepare
 from .checkpoint import load_checkpoint, save_checkpoint
+from .disturbances import draw_disturbed_group
 from .log import COLUMNS, append_row, trim
 from .materials import Material
-from .pattern_simulation import FAST, TRAINING, Camera, simulate_group
+from .optimiser import Optimiser
+from .pattern_simulation import FAST, GOOD, TRAINING, Camera, simulate_group
+from .structures import known_structures
 
 __all__ = ["PatternStream", "TrainingSettings", "train"]
+
+CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
+
+
+_KINDS = {"dynamical": 0.3, "table": 0.1, "derived": 0.3, "random": 0.3}
 
 
 @dataclass(frozen=True)
@@ -47,13 +55,22 @@ class TrainingSettings:
         Number of patterns to train on; the learning rate falls to zero over them.
     batch_size, group
         Patterns a step, and patterns that share a frame size and screen.
-    learning_rate, weight_decay, warmup
-        AdamW with a cosine schedule after a linear warm-up of this many steps.
+    learning_rate, matrix_learning_rate, weight_decay, warmup
+        Of AdamW and of Muon (see :mod:`.optimiser`), with a cosine schedule after a linear warm-up
+        of this many steps.
     averaging
         Decay of the exponential moving average of the weights, per step.
     balance
-        Sampling weight of a point group and lattice pair is its number of materials to this
-        power: 0 is fully balanced, 1 follows the library.
+        Sampling weight of a point group and lattice pair is its number of known structures to
+        this power: 0 is fully balanced, 1 follows the table of structures.
+    kinds
+        Shares of the kinds of materials (:data:`.materials.KINDS`); what a pair does not have goes
+        to its other kinds.
+    disturbed
+        Share of the groups that hold no single pattern, see :mod:`.disturbances`.
+    easy
+        Share of the run in which clean patterns (:data:`.pattern_simulation.GOOD`) give way to
+        those of all conditions: symmetry is learned faster where it is seen.
     seed
         Of weights and patterns.
     """
@@ -61,11 +78,15 @@ class TrainingSettings:
     patterns: int = 3_000_000
     batch_size: int = 256
     group: int = 16
-    learning_rate: float = 3e-3
+    learning_rate: float = 4e-3
+    matrix_learning_rate: float = 0.03
     weight_decay: float = 0.02
     warmup: int = 300
     averaging: float = 0.999
     balance: float = 0.5
+    kinds: Mapping[str, float] = field(default_factory=lambda: dict(_KINDS))
+    disturbed: float = 0.06
+    easy: float = 0.3
     seed: int = 0
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -102,6 +123,7 @@ class PatternStream:
             raise InputError("no materials to train on: the library has none in this split")
         self.stack, self.materials = stack, list(materials)
         self.settings, self.camera = settings, camera
+        self.ramp = camera is TRAINING and settings.easy > 0
         labels = [
             (POINT_GROUPS.index(m.point_group), BRAVAIS_LATTICES.index(m.bravais))
             for m in self.materials
@@ -109,10 +131,34 @@ class PatternStream:
         self.labels = np.array(labels, dtype=np.int64)
         pair_of = {(int(p), int(b)): i for i, (p, b) in enumerate(PAIRS)}
         self.pairs = np.array([pair_of[label] for label in labels], dtype=np.int64)
-        counts = np.bincount(self.pairs, minlength=len(PAIRS)).astype(np.float64)
-        share = np.where(counts > 0, np.maximum(counts, 1) ** settings.balance, 0.0)
+        self.apparent = self.pairs.copy()
+        for i, material in enumerate(self.materials):
+            if material.apparent is not None:
+                group, lattice = material.apparent
+                self.apparent[i] = pair_of[
+                    POINT_GROUPS.index(group), BRAVAIS_LATTICES.index(lattice)
+                ]
+        table = known_structures()[PAIRS[:, 0], PAIRS[:, 1]]
+        share = np.maximum(table, 0.5) ** settings.balance
+        share[np.bincount(self.pairs, minlength=len(PAIRS)) == 0] = 0.0
         self.pair_frequency = share / share.sum()
-        self.material_frequency = self.pair_frequency[self.pairs] / counts[self.pairs]
+        self.material_frequency = self._material_frequency()
+
+    def _material_frequency(self) -> np.ndarray:
+        """How often each material is drawn: by pair, within it by kind, and then alike."""
+        kinds = np.array([m.kind for m in self.materials])
+        shares = self.settings.kinds
+        frequency = np.zeros(len(kinds))
+        for pair in np.unique(self.pairs):
+            here = self.pairs == pair
+            weights = {k: shares.get(k, 0.0) for k in np.unique(kinds[here]).tolist()}
+            total = sum(weights.values())
+            for kind, weight in weights.items():
+                members = here & (kinds == kind)
+                # A pair of which there are only kinds with no share is not lost.
+                part = weight / total if total > 0 else 1 / len(weights)
+                frequency[members] = self.pair_frequency[pair] * part / members.sum()
+        return frequency / frequency.sum()
 
     def training_prior(self) -> np.ndarray:
         """Frequency of each pair in the stream, shape (32, 14)."""
@@ -121,17 +167,30 @@ class PatternStream:
         return table
 
     def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Batch by number: input (batch, 1, size, size) and pair indices (batch,)."""
+        """Batch by number: input (batch, 1, size, size) and pair indices (batch,).
+
+        The index is -1 where there is no single pattern.
+        """
         s = self.settings
         rng = np.random.default_rng([s.seed, number])
         drawn = rng.choice(len(self.materials), size=s.batch_size, p=self.material_frequency)
+        # Where a camera sees more symmetry than there is, either answer is right half the time.
+        labels = np.where(rng.random(len(drawn)) < 0.5, self.pairs[drawn], self.apparent[drawn])
         inputs = []
         for start in range(0, s.batch_size, s.group):
             part = drawn[start : start + s.group]
-            chosen = np.array([rng.choice(self.materials[m].masters) for m in part])
-            frames, mask = simulate_group(self.stack, chosen, self.camera, rng)
+            easy = self.ramp and rng.random() > number / max(1.0, s.easy * s.steps)
+            camera = GOOD if easy else self.camera
+            if rng.random() < s.disturbed:
+                frames, mask = draw_disturbed_group(
+                    len(part), self.stack, self.materials, camera, rng
+                )
+                labels[start : start + s.group] = -1
+            else:
+                chosen = np.array([rng.choice(self.materials[m].masters) for m in part])
+                frames, mask = simulate_group(self.stack, chosen, camera, rng)
             inputs.append(prepare(frames, s.preprocessing, mask=mask))
-        return torch.cat(inputs), torch.from_numpy(self.pairs[drawn])
+        return torch.cat(inputs), torch.from_numpy(labels)
 
     def batches(self, first: int, last: int, workers: int = 1) -> Iterator[Any]:
         """Batches ``first`` to ``last - 1`` in order, made ahead by threads."""
@@ -169,24 +228,38 @@ class PatternStream:
 
 
 def pair_scores(scores: torch.Tensor) -> torch.Tensor:
-    """Scores of the 66 pairs, (n, 66), from the 46 network outputs."""
+    """Scores of the 66 pairs, (n, 66), from the network's outputs."""
     pairs = torch.from_numpy(PAIRS).to(scores.device)
     return scores[:, pairs[:, 0]] + scores[:, len(POINT_GROUPS) + pairs[:, 1]]
 
 
-def _learning_rate(step: int, settings: TrainingSettings) -> float:
+def training_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the pairs, and of whether there is a pattern if the network tells that.
+
+    Parameters
+    ----------
+    scores
+        Outputs of the network, (n, 46) or (n, 47).
+    labels
+        Pair indices (n,), -1 where there is no single pattern.
+    """
+    single = labels >= 0
+    pairs = pair_scores(scores)
+    # A sum over all, not a selection: its shape does not depend on the data.
+    each = functional.cross_entropy(pairs, labels, ignore_index=-1, reduction="none")
+    loss = each.sum() / single.sum().clamp_min(1)
+    if scores.shape[1] > CLASSES:
+        loss = loss + functional.binary_cross_entropy_with_logits(
+            scores[:, CLASSES], single.to(scores.dtype)
+        )
+    return loss
+
+
+def _rate(step: int, settings: TrainingSettings) -> float:
+    """Learning rate as a factor of its peak."""
     ramp = min(1.0, (step + 1) / settings.warmup)
     progress = min(1.0, step / settings.steps)
-    return settings.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _parameter_groups(network: SymmetryNet, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for convolution and linear weights, not for norms and biases."""
-    parameters = list(network.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    return ramp * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @torch.no_grad()
@@ -208,8 +281,9 @@ def quick_check(
     right = np.zeros(2)
     for number in range(batches):
         inputs, target = stream.batch(10**9 + number)
+        single = target.numpy() >= 0
         best = pair_scores(network(inputs.to(device)).float()).argmax(dim=1).cpu().numpy()
-        found, true = PAIRS[best], PAIRS[target.numpy()]
+        found, true = PAIRS[best][single], PAIRS[target.numpy()[single]]
         right += (
             (LAUE_INDEX[found[:, 0]] == LAUE_INDEX[true[:, 0]]).mean(),
             (found[:, 1] == true[:, 1]).mean(),
@@ -310,7 +384,9 @@ def train(
     average.load_state_dict(network.state_dict())
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.to(target)
-    optimiser = torch.optim.AdamW(_parameter_groups(network, settings.weight_decay))
+    optimiser = Optimiser(
+        network, settings.learning_rate, settings.matrix_learning_rate, settings.weight_decay
+    )
     identity = {
         "architecture": settings.architecture.to_dict(),
         "preprocessing": settings.preprocessing.to_dict(),
@@ -325,7 +401,7 @@ def train(
     _write_settings(folder, settings, materials)
     stream = PatternStream(stack, materials["train"], settings)
     checks = (
-        PatternStream(stack, materials["calibration"], settings, FAST)
+        PatternStream(stack, materials["calibration"], replace(settings, disturbed=0.0), FAST)
         if materials.get("calibration")
         else None
     )
@@ -334,13 +410,12 @@ def train(
     since, losses = step, []
     for inputs, labels in stream.batches(step, settings.steps, workers):
         network.train()
-        for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(step, settings)
+        optimiser.scale_learning_rates(_rate(step, settings))
         inputs = inputs.to(target, non_blocking=True, memory_format=torch.channels_last)
         with torch.autocast(target.type, torch.bfloat16, enabled=half):
             scores = network(inputs)
-        loss = functional.cross_entropy(pair_scores(scores.float()), labels.to(target))
-        optimiser.zero_grad(set_to_none=True)
+        loss = training_loss(scores.float(), labels.to(target))
+        optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimiser.step()
@@ -386,7 +461,7 @@ def _log(
         step,
         step * settings.batch_size,
         f"{loss:.4f}",
-        f"{_learning_rate(step, settings):.3e}",
+        f"{settings.learning_rate * _rate(step, settings):.3e}",
         f"{speed:.0f}",
         f"{laue:.4f}",
         f"{lattice:.4f}",
