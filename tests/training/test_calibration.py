@@ -10,13 +10,13 @@ import pytest
 
 from napari_ebsd_phase.classifier import Classifier, make_card
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
-from napari_ebsd_phase.decoding import PAIRS, decode, parse_prior
+from napari_ebsd_phase.decoding import PAIRS, decode
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
-from napari_ebsd_phase.training.calibration import calibrate
-from napari_ebsd_phase.training.scores import Scores, level_probabilities
+from napari_ebsd_phase.training.calibration import calibrate, pattern_threshold
+from napari_ebsd_phase.training.scores import DECISION_LEVELS, Scores, decided, reported
 
-UNIFORM = parse_prior("uniform")
+UNIFORM = COMPATIBLE / COMPATIBLE.sum()
 FREQUENCIES = np.exp(1.5 * np.random.default_rng(8).standard_normal(COMPATIBLE.shape)) * COMPATIBLE
 
 
@@ -77,13 +77,16 @@ def joined(*parts: Scores) -> Scores:
 
 
 def precision_above(data: Scores, temperature: float, threshold: float) -> float:
-    """Share of Laue groups that are right at or above a threshold."""
-    point, lattice = decode(
+    """Share of the labels that are right at a threshold."""
+    probabilities = decode(
         data.scores, prior=UNIFORM, training_prior=UNIFORM, temperature=temperature
     )
-    laue = level_probabilities(point, lattice, "laue_group")
-    above = laue.max(axis=1) >= threshold
-    return float((laue.argmax(axis=1) == data.truth("laue_group"))[above].mean())
+    label = decided(*probabilities, threshold)
+    right = [
+        (reported(*probabilities, level)[0] == data.truth(level))[label == i]
+        for i, level in enumerate(DECISION_LEVELS)
+    ]
+    return float(np.concatenate(right).mean())
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 2.5, 5.0])
@@ -149,12 +152,34 @@ def test_a_material_with_many_patterns_weighs_no_more_than_others():
 
 def test_the_threshold_belongs_to_the_prior_it_is_used_with():
     data = drawn(1.5, spread=1.6)
-    cubic = np.isin(data.point_group, [POINT_GROUPS.index(g) for g in ("m-3m", "432", "-43m")])
+    centred = data.point_group == POINT_GROUPS.index("m-3m")
     data = Scores(
-        data.scores[cubic],
-        np.zeros(int(cubic.sum()), dtype=int),
-        data.point_group[cubic],
-        data.bravais_lattice[cubic],
+        data.scores[centred],
+        np.zeros(int(centred.sum()), dtype=int),
+        data.point_group[centred],
+        data.bravais_lattice[centred],
         ("cubic",),
     )
-    assert calibrate(classifier(), data, prior="laue:m-3m")[1] == 0.5
+    assert calibrate(classifier(), data, prior="m-3m")[1] == 0.5
+    assert calibrate(classifier(), data, prior="m-3m,6/mmm", precision=0.99)[1] > 0.5
+
+
+def test_the_pattern_threshold_keeps_the_share_of_patterns_asked_for():
+    data = drawn(1.0, count=1000, materials=10)
+    values = np.random.default_rng(0).random(1000).astype(np.float32)
+    for keep in (0.9, 0.98):
+        threshold = pattern_threshold(replace(data, pattern=values), keep)
+        assert (values >= threshold).mean() == pytest.approx(keep, abs=0.0015)
+
+
+def test_the_pattern_threshold_weighs_materials_alike():
+    data = replace(drawn(1.0, count=100, materials=1), groups=("big", "small"))
+    material = np.array([0] * 90 + [1] * 10)
+    pattern = np.where(material == 1, 0.3, 0.8).astype(np.float32)
+    data = replace(data, material=material, pattern=pattern)
+    assert pattern_threshold(data, keep=0.85) == pytest.approx(0.3)
+    assert pattern_threshold(data, keep=0.45) == pytest.approx(0.8)
+
+
+def test_a_network_that_does_not_tell_patterns_has_no_threshold_for_it():
+    assert pattern_threshold(drawn(1.0, count=50)) is None

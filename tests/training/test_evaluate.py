@@ -23,10 +23,12 @@ from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.training.evaluate import CAMERAS, evaluate, evaluate_materials
 from napari_ebsd_phase.training.figure import draw_evaluation
-from napari_ebsd_phase.training.finish import calibration_scores, finish, known_structures
+from napari_ebsd_phase.training.finish import calibration_scores, finish
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material
+from napari_ebsd_phase.training.pattern_simulation import TRAINING
 from napari_ebsd_phase.training.report import format_evaluation
+from napari_ebsd_phase.training.structures import known_structures
 from napari_ebsd_phase.training.train import TrainingSettings
 
 LIBRARY = Path(__file__).parents[2] / "data" / "master_patterns.h5"
@@ -39,10 +41,13 @@ MATERIALS = {
     "calibration": [Material("O2Ti1_136", "TiO2", "4/mmm", "tP", (2,))],
     "test": [Material("W1_229", "W", "m-3m", "cI", (3,))],
 }
+# Rutile takes the part of a material that another simulator did.
+EVERYTHING = {**MATERIALS, "simulator": [Material("O2Ti1_136", "TiO2", "4/mmm", "tP", (2,))]}
+SIMULATORS = ["de-ebsd", "de-ebsd", "EMsoft", "de-ebsd"]
 SETTINGS = TrainingSettings(
     patterns=1000,
     batch_size=20,
-    architecture=Architecture(widths=(4, 8), blocks=(1, 1)),
+    architecture=Architecture(view="pixels", widths=(4, 8), blocks=(1, 1)),
     preprocessing=Preprocessing(size=32),
 )
 
@@ -95,22 +100,27 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(classifier: Classifier, stack: np.ndarray, measured: Path, out: Path) -> dict[str, Any]:
-    return evaluate(classifier, stack, MATERIALS, out, measured=measured, patterns=4)
+    return evaluate(
+        classifier, stack, EVERYTHING, out, measured=measured, patterns=4, simulators=SIMULATORS
+    )
 
 
 # Numbers.
 
 
-def test_seen_unseen_and_measured_patterns_are_kept_apart(result, classifier):
+def test_seen_unseen_other_simulator_and_measured_are_kept_apart(result, classifier):
     assert result["network"] == "tiny"
     assert result["network_sha256"] == classifier.sha256
-    assert result["prior"] == "uniform"
+    assert result["prior"] == "known"
     assert result["patterns_per_material"] == 4
-    for split, count in (("seen", 2), ("unseen", 1)):
-        assert list(result[split]) == ["good", "fast", "poor"]
-        for summary in result[split].values():
+    assert (result["development"], result["trained_on_known"]) == (False, True)
+    for test, count in (("seen", 2), ("unseen", 1), ("simulator", 1)):
+        assert list(result[test]) == ["good", "fast", "poor"]
+        for summary in result[test].values():
             assert (summary["materials"], summary["patterns"]) == (count, 4 * count)
             assert set(LEVELS) < set(summary)
+            assert summary["pattern_score"]["frames"] == 4 * 16
+    assert list(result["simulator"]["good"]["bravais_lattice"]["recall"]) == ["tP"]
     assert list(result["unseen"]["good"]["bravais_lattice"]["recall"]) == ["cI"]
     assert result["measured"]["patterns"] == 3
     assert result["measured"]["by_set"]["silicon"]["patterns"] == 3
@@ -139,12 +149,47 @@ def test_calibration_materials_take_no_part(classifier, stack):
     assert titles[6:] == [(f"unseen materials, {c} camera", 1, 1) for c in CAMERAS]
 
 
-def test_a_split_without_materials_is_left_empty(classifier, stack, tmp_path):
+def test_a_development_run_tests_calibration_materials_and_no_others(classifier, stack, tmp_path):
+    titles = set()
+    result = evaluate(
+        classifier, stack, EVERYTHING, tmp_path, patterns=2, simulators=None, development=True,
+        progress=lambda title, *_: titles.add(title.split(",")[0]),
+    )  # fmt: skip
+    assert titles == {"seen materials", "calibration materials"}
+    assert result["development"]
+    assert not {"unseen", "simulator"} & set(result)
+    assert "final tests were left alone" in format_evaluation(result)
+
+
+def test_a_card_without_a_list_calls_nothing_seen(classifier, stack, tmp_path):
+    training = {k: v for k, v in classifier.card["training"].items() if k != "trained_on"}
+    other = Classifier(classifier.network, {**classifier.card, "training": training}, "cpu")
+    result = evaluate(other, stack, MATERIALS, tmp_path, patterns=2)
+    assert not {"seen", "unseen"} & set(result)
+    assert result["unknown"]["fast"]["materials"] == 1
+    text = format_evaluation(result)
+    assert "Seen materials: unknown" in text
+    assert {row[0].split(",")[0] for row in table_rows(text)} == {"materials"}
+
+
+def test_the_bundled_network_knows_nickel_and_is_less_sure_of_noise(stack):
+    bundled = load_classifier(device="cpu")
+    card = {**bundled.card, "training": {"trained_on": ["Ni1_225"]}}
+    nickel = Classifier(bundled.network, card, "cpu")
+    good = {"good": CAMERAS["good"]}
+    found = evaluate_materials(nickel, stack, MATERIALS, patterns=3, cameras=good)
+    assert list(found) == ["seen", "unseen"]
+    assert found["seen"]["good"]["laue_group"]["accuracy"] == 1.0
+    assert found["seen"]["good"]["pattern_score"]["auroc"]["noise"] > 0.8
+
+
+def test_a_split_without_materials_is_not_tested(classifier, stack, tmp_path):
     only = {"train": MATERIALS["train"], "calibration": [], "test": []}
     result = evaluate(classifier, stack, only, tmp_path, patterns=2)
-    assert result["unseen"] == {}
-    assert "measured" not in result
-    assert len(table_rows(format_evaluation(result))) == 3
+    assert not {"unseen", "simulator", "measured"} & set(result)
+    assert {row[0].split(",")[0] for row in table_rows(format_evaluation(result))} == {
+        "seen materials"
+    }
     assert (tmp_path / "evaluation.png").exists()
 
 
@@ -159,8 +204,10 @@ def test_a_material_that_came_into_the_library_later_is_not_seen(classifier, sta
 
 def test_measured_pictures_alone_are_enough(classifier, stack, measured, tmp_path):
     result = evaluate(classifier, stack, {}, tmp_path, measured=measured)
-    assert result["seen"] == result["unseen"] == {}
-    assert table_rows(format_evaluation(result))[0][:2] == ["silicon", "3"]
+    assert not {"seen", "unseen", "simulator"} & set(result)
+    rows = table_rows(format_evaluation(result))
+    assert rows[0][:2] == ["measured sets", "1"]
+    assert rows[-2][:2] == ["silicon", "3"]
     assert (tmp_path / "evaluation.png").exists()
 
 
@@ -211,48 +258,99 @@ def test_an_accuracy_in_the_last_digit_outside_its_interval_can_be_drawn(result,
 # Tables.
 
 
-def table_rows(text: str) -> list[list[str]]:
-    """Cells of the rows of all Markdown tables in a text, without heads."""
-    rows: list[list[str]] = []
+def tables(text: str) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Caption, head and rows of every Markdown table in a text."""
+    found = []
     lines = text.splitlines()
     for i, line in enumerate(lines):
-        if line.startswith("|") and not line.startswith("| ---"):
-            cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if i + 1 < len(lines) and lines[i + 1].startswith("| ---"):
-                assert lines[i + 1].count("---") == len(cells)
-                width = len(cells)
-            else:
-                assert len(cells) == width
-                rows.append(cells)
-    return rows
+        if line.startswith("| ---"):
+            head = [cell.strip() for cell in lines[i - 1].strip("|").split("|")]
+            assert line.count("---") == len(head)
+            assert lines[i - 2] == ""
+            rows = []
+            for row in lines[i + 1 :]:
+                if not row.startswith("|"):
+                    break
+                rows.append([cell.strip() for cell in row.strip("|").split("|")])
+                assert len(rows[-1]) == len(head)
+            found.append((lines[i - 3], head, rows))
+    return found
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """Cells of the rows of all tables in a text."""
+    return [row for _, _, rows in tables(text) for row in rows]
+
+
+def percents(cell: str) -> list[float]:
+    """Numbers of a cell like "70.1 % (60.0 to 80.0)"."""
+    for word in ("(", ")", "to ", "% ", "%"):
+        cell = cell.replace(word, "")
+    return [float(number) for number in cell.split()]
+
+
+def test_every_table_states_the_prior_and_the_number_of_materials(result):
+    text = format_evaluation(result)
+    assert result["network_sha256"][:12] in text.splitlines()[0]
+    found = tables(text)
+    assert len(found) == 7
+    for caption, head, _ in found:
+        assert "class prior: known (frequencies of the structure library)." in caption
+        assert "materials" in head or "pictures" in head
 
 
 def test_the_tables_say_what_the_numbers_say(result):
-    text = format_evaluation(result)
-    assert result["network_sha256"][:12] in text.splitlines()[0]
-    rows = table_rows(text)
-    assert [row[0] for row in rows] == [
-        *(f"{split}, {camera} camera" for split in ("seen", "unseen") for camera in CAMERAS),
-        "silicon",
-        "mean over sets",
-    ]
-    assert [row[1] for row in rows] == ["2"] * 3 + ["1"] * 3 + ["3", "3"]
-    for row, camera in zip(rows[:3], CAMERAS, strict=True):
-        summary = result["seen"][camera]
-        for cell, level in zip(row[2:6], LEVELS, strict=True):
-            low, high = summary[level]["interval"]
-            expected = [summary[level]["accuracy"], low, high]
-            numbers = cell.replace("(", "").replace(")", "").replace("to ", "").split()
-            assert [int(n.rstrip("%")) for n in numbers] == [round(100 * v) for v in expected]
-        assert row[7].split(", ")[0] == f"{summary['laue_group']['ece']:.2f}"
+    single, pooled, errors, labels, within, frames, measured = tables(format_evaluation(result))
+    cases = [
+        (f"{title}, {camera} camera", result[test][camera])
+        for test, title in (
+            ("seen", "seen materials"), ("unseen", "unseen materials"),
+            ("simulator", "other simulator"),
+        )
+        for camera in CAMERAS
+    ]  # fmt: skip
+    for (_, _, rows), value, interval in (
+        (single, "accuracy", "interval"), (pooled, "pooled", "pooled_interval")
+    ):  # fmt: skip
+        for row, (title, summary) in zip(rows, cases, strict=True):
+            assert row[:2] == [title, str(summary["materials"])]
+            for cell, level in zip(row[2:], LEVELS, strict=True):
+                expected = [summary[level][value], *summary[level][interval]]
+                assert percents(cell) == [round(100 * v, 1) for v in expected]
+    cases.append(("measured sets", result["measured"]))
+    for (title, summary), error, label, gain in zip(
+        cases, errors[2], labels[2], within[2], strict=True
+    ):
+        assert title == error[0] == label[0] == gain[0]
+        assert error[2:] == [f"{summary[level]['ece']:.3f}" for level in LEVELS]
+        assert percents(label[2]) == [round(100 * summary["labelled"]["share"], 1)]
+        assert percents(label[7]) == [round(100 * summary["decision"]["right"], 1)]
+        assert gain[1] == str(summary["point_group_within_laue"]["materials"])
+    for row, (title, summary) in zip(frames[2], cases, strict=False):
+        assert row[0] == title
+        assert row[7] == f"{summary['pattern_score']['auroc']['together']:.3f}"
     by_set = result["measured"]["by_set"]["silicon"]
-    assert rows[6][2:] == [str(by_set[level]) for level in LEVELS]
-    assert rows[7][2:] == [f"{by_set[level] / 3:.0%}" for level in LEVELS]
+    assert [row[:2] for row in measured[2]] == [["silicon", "3"], ["mean over 1 sets", "3"]]
+    assert measured[2][0][2:] == [str(by_set[level]) for level in LEVELS]
+    assert [percents(cell) for cell in measured[2][1][2:]] == [
+        [round(100 * by_set[level] / 3, 1)] for level in LEVELS
+    ]
 
 
-def test_tables_are_apart(result):
-    blocks = format_evaluation(result).split("\n\n")
-    assert [block.startswith("| ") for block in blocks] == [False, True, True]
+def test_rare_point_groups_have_a_table_with_each_camera(classifier, stack):
+    rare = {"train": [Material("Ni1_225", "Ni", "-6", "hP", (1,))]}
+    result = {
+        "network": "tiny", "network_sha256": "0" * 64, "prior": "uniform", "development": False,
+        "patterns_per_material": 2, "trained_on_known": True,
+        **evaluate_materials(classifier, stack, rare, patterns=2, prior="uniform"),
+    }  # fmt: skip
+    caption, head, rows = tables(format_evaluation(result))[-1]
+    assert "Rare point groups" in caption
+    assert "class prior: uniform." in caption
+    assert head[3:] == [f"{level}, {c}" for level in ("point group", "Laue group") for c in CAMERAS]
+    assert [row[:3] for row in rows] == [["-6", "seen materials", "1"]]
+    shares = [result["seen"][c]["rare_groups"]["-6"]["laue_group"] for c in CAMERAS]
+    assert [percents(cell) for cell in rows[0][6:]] == [[round(100 * v, 1)] for v in shares]
 
 
 # The finished network.
@@ -275,19 +373,21 @@ def test_the_card_says_how_the_network_was_trained(classifier):
     assert training["hours"] == 0.5
     assert training["library"] == {"patterns": 4}
     assert training["settings"]["patterns"] == 1000
-    assert training["camera"]["noise"] == (0.03, 1.2)
+    assert training["camera"]["noise"] == TRAINING.noise
     prior = np.array(card["training_prior"])
     assert prior.sum() == pytest.approx(1, abs=1e-4)
     assert (prior > 0).sum() == 2
     assert np.array_equal(card["known_structures"], known_structures())
 
 
-def test_the_card_holds_the_tests_of_seen_and_unseen_materials(classifier):
-    metrics = classifier.card["metrics"]
-    for split, count in (("seen", 2), ("unseen", 1)):
-        assert list(metrics[split]) == list(CAMERAS)
-        assert metrics[split]["fast"]["materials"] == count
-        assert metrics[split]["fast"]["patterns"] == 4 * count
+@pytest.mark.parametrize(("development", "held_out"), [(True, "calibration"), (False, "unseen")])
+def test_the_card_holds_the_tests_of_seen_and_held_out_materials(stack, development, held_out):
+    metrics = finished(stack, MATERIALS, development=development).card["metrics"]
+    assert list(metrics) == ["seen", held_out]
+    for test, count in (("seen", 2), (held_out, 1)):
+        assert list(metrics[test]) == list(CAMERAS)
+        assert metrics[test]["fast"]["materials"] == count
+        assert metrics[test]["fast"]["patterns"] == 4 * count
 
 
 def test_temperature_and_threshold_come_from_the_calibration_materials(stack, classifier):
@@ -298,7 +398,7 @@ def test_temperature_and_threshold_come_from_the_calibration_materials(stack, cl
         progress=lambda title, *_: titles.append(title),
     )  # fmt: skip
     assert (without.card["temperature"], without.card["threshold"]) == (1.0, 0.5)
-    assert without.card["metrics"]["unseen"] == {}
+    assert set(without.card["metrics"]) == {"seen"}
     assert set(titles) == {f"seen materials, {camera} camera" for camera in CAMERAS}
     assert 0.5 <= classifier.card["temperature"] <= 8.0
     assert classifier.card["temperature"] != 1.0

@@ -16,12 +16,14 @@ from PIL import Image
 from napari_ebsd_phase.classifier import Classifier, make_card
 from napari_ebsd_phase.crystallography import (
     BRAVAIS_LATTICES,
+    COMPATIBLE,
     CRYSTAL_SYSTEMS,
     LAUE_GROUPS,
     LEVELS,
     POINT_GROUPS,
     crystal_system,
     laue_group,
+    marginal,
     names,
 )
 from napari_ebsd_phase.decoding import parse_prior
@@ -29,15 +31,21 @@ from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.screen import find_screen
+from napari_ebsd_phase.training.disturbances import DISTURBANCES
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material
 from napari_ebsd_phase.training.pattern_simulation import FAST, GOOD
 from napari_ebsd_phase.training.scores import (
+    DECISION_LEVELS,
     Scores,
+    best_pair,
+    decided,
+    draw_disturbed,
     draw_scores,
     level_index,
     level_probabilities,
     measured_scores,
+    reported,
 )
 
 LIBRARY = Path(__file__).parents[2] / "data" / "master_patterns.h5"
@@ -58,10 +66,11 @@ def stack() -> np.ndarray:
         return np.stack([library.data(keys.index(f"emsoft_{name}")) for name in wanted])
 
 
-@pytest.fixture(scope="module")
-def classifier() -> Classifier:
+def classifier_with(outputs: int) -> Classifier:
     torch.manual_seed(0)
-    network = SymmetryNet(Architecture(widths=(4, 8), blocks=(1, 1)))
+    network = SymmetryNet(
+        Architecture(view="pixels", widths=(4, 8), blocks=(1, 1), outputs=outputs)
+    )
     prior = parse_prior("uniform").tolist()
     card = make_card(
         "small",
@@ -77,6 +86,11 @@ def classifier() -> Classifier:
         version="0.1.0",
     )
     return Classifier(network, card, "cpu")
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return classifier_with(47)
 
 
 # Levels.
@@ -118,6 +132,63 @@ def test_the_truth_at_a_level_follows_from_point_group_and_lattice():
     }
 
 
+# What is reported.
+
+
+def random_probabilities(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of point groups and lattices as a joint decision gives them."""
+    rng = np.random.default_rng(seed)
+    joint = rng.gamma(0.1, size=(count, *COMPATIBLE.shape)) * COMPATIBLE
+    joint /= joint.sum(axis=(1, 2), keepdims=True)
+    return joint.sum(axis=2), joint.sum(axis=1)
+
+
+def test_the_names_of_a_report_never_contradict_each_other():
+    point, lattice = random_probabilities(500)
+    named = {level: reported(point, lattice, level)[0] for level in LEVELS}
+    assert COMPATIBLE[named["point_group"], named["bravais_lattice"]].all()
+    for level in ("laue_group", "crystal_system"):
+        np.testing.assert_array_equal(named[level], level_index(level)[named["point_group"]])
+    # Which the most probable name of each level does, now and then.
+    apart = marginal(point, "laue_group").argmax(axis=1)
+    assert (apart != level_index("laue_group")[point.argmax(axis=1)]).any()
+
+
+def test_a_report_gets_the_most_names_right_that_can_be_expected():
+    point, lattice = random_probabilities(60, seed=1)
+    pairs = np.argwhere(COMPATIBLE)
+    expected = sum(
+        level_probabilities(point, lattice, level)[:, level_index(level)[pairs[:, 0]]]
+        for level in ("point_group", "laue_group", "crystal_system")
+    )
+    expected = expected + lattice[:, pairs[:, 1]]
+    group, bravais = best_pair(point, lattice)
+    for i in range(60):
+        chosen = np.flatnonzero((pairs == (group[i], bravais[i])).all(axis=1))
+        assert expected[i, chosen[0]] == pytest.approx(expected[i].max())
+
+
+def test_three_weak_votes_for_a_laue_group_outweigh_one_for_a_point_group():
+    point, lattice = np.zeros((1, 32)), np.zeros((1, 14))
+    for name, share in (("m-3m", 0.3), ("432", 0.2), ("-43m", 0.15), ("6/mmm", 0.35)):
+        point[0, POINT_GROUPS.index(name)] = share
+    lattice[0, BRAVAIS_LATTICES.index("cF")], lattice[0, BRAVAIS_LATTICES.index("hP")] = 0.65, 0.35
+    assert names("point_group")[reported(point, lattice, "point_group")[0][0]] == "m-3m"
+    laue, probability = reported(point, lattice, "laue_group")
+    assert LAUE_GROUPS[laue[0]] == "m-3m"
+    assert probability[0] == pytest.approx(0.65)
+
+
+def test_the_finest_level_that_is_sure_enough_gives_the_label():
+    point, lattice = np.zeros((1, 32)), np.zeros((1, 14))
+    for name, share in (("m-3m", 0.5), ("432", 0.3), ("m-3", 0.15), ("6/mmm", 0.05)):
+        point[0, POINT_GROUPS.index(name)] = share
+    lattice[0, BRAVAIS_LATTICES.index("cP")] = 1.0
+    levels = [int(decided(point, lattice, t)[0]) for t in (0.45, 0.6, 0.9, 0.96)]
+    assert levels == [0, 1, 2, 3]
+    assert DECISION_LEVELS == ("point_group", "laue_group", "crystal_system")
+
+
 # Simulated patterns.
 
 
@@ -147,6 +218,32 @@ def test_the_same_seed_draws_the_same_patterns_and_another_does_not(classifier, 
     np.testing.assert_array_equal(first.scores, again.scores)
     assert not np.isclose(first.scores, other.scores).all(axis=1).any()
     assert not np.isclose(first.scores, camera.scores).all(axis=1).any()
+
+
+def test_patterns_of_a_material_do_not_depend_on_what_else_is_tested(classifier, stack):
+    everything = draw_scores(classifier, stack, MATERIALS, FAST, patterns=4)
+    alone = draw_scores(classifier, stack, MATERIALS[2:], FAST, patterns=4)
+    np.testing.assert_array_equal(alone.scores, everything.scores[8:])
+
+
+def test_only_a_network_that_tells_patterns_gives_the_score_for_it(classifier, stack):
+    data = draw_scores(classifier, stack, MATERIALS, FAST, patterns=3)
+    assert data.pattern.shape == (9,)
+    assert ((data.pattern > 0) & (data.pattern < 1)).all()
+    old = classifier_with(46)
+    assert draw_scores(old, stack, MATERIALS, FAST, patterns=3).pattern is None
+
+
+def test_frames_that_hold_no_pattern_are_scored_by_kind_and_can_be_drawn_again(classifier, stack):
+    found = draw_disturbed(classifier, stack, MATERIALS, GOOD, frames=5)
+    assert list(found) == list(DISTURBANCES)
+    for outputs in found.values():
+        assert outputs.scores.shape == (5, 46)
+        assert outputs.pattern.shape == (5,)
+    again = draw_disturbed(classifier, stack, MATERIALS, GOOD, frames=5)
+    for kind in DISTURBANCES:
+        np.testing.assert_array_equal(found[kind].scores, again[kind].scores)
+    assert len({outputs.scores.tobytes() for outputs in found.values()}) == 4
 
 
 # Measured patterns.
@@ -182,6 +279,7 @@ def test_measured_pictures_are_scored_in_the_order_of_their_index(classifier, fo
     assert data.material.tolist() == [0, 1, 1]
     assert {POINT_GROUPS[p] for p in data.point_group} == {"m-3m"}
     assert {BRAVAIS_LATTICES[b] for b in data.bravais_lattice} == {"cF"}
+    assert data.pattern.shape == (3,)
     for name, scores in zip(PICTURES, data.scores, strict=True):
         frame = np.asarray(Image.open(folder / name))[None]
         expected = classifier.scores(frame, mask=find_screen(frame))[0][0]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError
@@ -19,13 +21,14 @@ def add(commands: common.Commands) -> None:
         "evaluate",
         run,
         summary="how good a network is, by kind of material",
-        description="Test a network on simulated patterns of materials seen in training and of "
-        "materials never\nseen, and on measured patterns if there are any; the three are never "
-        "mixed. Writes\nevaluation.json and evaluation.png.",
+        description="Test a network on simulated patterns of materials that it was trained on, of "
+        "materials that it\nhas never seen and of another simulator, and on measured patterns if "
+        "there are any; they are\nnever mixed. Every figure is a mean over materials. Prints "
+        "tables, and writes evaluation.json\nand evaluation.png.",
         examples=(
             "napari-ebsd-phase evaluate --library data/master_patterns.h5 -o evaluation",
-            "napari-ebsd-phase evaluate --library data/master_patterns.h5 --measured pictures/ \\",
-            "    --model runs/first/network.safetensors -o runs/first",
+            "napari-ebsd-phase evaluate --library data/master_patterns.h5 --development \\",
+            "    --measured pictures/ --model runs/first/network.safetensors -o runs/first",
         ),
     )
     parser.add_argument(
@@ -41,15 +44,23 @@ def add(commands: common.Commands) -> None:
         "point_group and bravais_lattice",
     )
     parser.add_argument(
+        "--development",
+        action="store_true",
+        help="leave the materials of the final tests alone (splits test and simulator) and test on "
+        "those for calibration instead: to choose between trials",
+    )
+    parser.add_argument(
         "--patterns",
         type=common.count,
-        default=64,
+        default=60,
         metavar="N",
-        help="patterns a material and camera (default: 64)",
+        help="patterns a material and camera (default: 60); 20 at a time are also pooled",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation")
     common.add_quiet(parser)
     common.add_network_options(parser, batch_size=False)
+    # Most materials of a test are no rarer or commoner than known ones.
+    parser.set_defaults(prior="known")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -74,9 +85,9 @@ def run(args: argparse.Namespace) -> None:
     classifier.prior(args.prior)
     with MasterLibrary.open(args.library) as library:
         stack, materials = load_materials(library)
-    common.make_folder(folder)
-    check_output(folder / "evaluation.png", overwrite=True)
-    with common.titled_bars(quiet=args.quiet, unit="materials") as show:
+        simulators = [record.simulator for record in library.index]
+    with _folder_if_done(folder), common.titled_bars(quiet=args.quiet, unit="materials") as show:
+        check_output(folder / "evaluation.png", overwrite=True)
         result = evaluate(
             classifier,
             stack,
@@ -85,8 +96,24 @@ def run(args: argparse.Namespace) -> None:
             measured=Path(args.measured) if args.measured else None,
             patterns=args.patterns,
             prior=args.prior,
+            simulators=simulators,
+            development=args.development,
             progress=show,
         )
     if not args.quiet:
         print(format_evaluation(result))
         print(f"\nwritten to {folder}: {', '.join(_RESULTS)}")
+
+
+@contextmanager
+def _folder_if_done(folder: Path) -> Iterator[None]:
+    """Make a folder now, so that no work is done for one that cannot be; undo it on failure."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    common.make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):  # something lies in it by now: it stays
+                path.rmdir()
+        raise

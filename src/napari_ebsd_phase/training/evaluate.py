@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good a classifier is: seen materials, materials never seen, measured patterns.
+"""How good a classifier is: seen materials, unseen ones, another simulator, measured patterns.
 
-The three are never mixed.
+They are never mixed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ from ..errors import InputError
 from .figure import draw_evaluation
 from .materials import Material
 from .pattern_simulation import FAST, GOOD, POOR, Camera
-from .scores import draw_scores, measured_scores
+from .scores import draw_disturbed, draw_scores, measured_scores
 from .summary import right_by_set, summarise
+from .tested import TESTS, materials_by_test
 
-__all__ = ["CAMERAS", "evaluate", "evaluate_materials"]
+__all__ = ["CAMERAS", "PATTERNS", "PRIOR", "evaluate", "evaluate_materials"]
 
 CAMERAS: Mapping[str, Camera] = {"good": GOOD, "fast": FAST, "poor": POOR}
 """The three stated camera conditions of all simulated tests."""
+PATTERNS = 60
+"""Patterns a material and camera unless asked for otherwise: three pools of twenty."""
+PRIOR = "known"
+"""Class prior of all tables unless asked for otherwise."""
 
 
 def evaluate_materials(
@@ -33,55 +38,62 @@ def evaluate_materials(
     stack: np.ndarray,
     materials: Mapping[str, Sequence[Material]],
     *,
-    patterns: int = 64,
-    prior: str = "uniform",
+    patterns: int = PATTERNS,
+    prior: str = PRIOR,
     cameras: Mapping[str, Camera] = CAMERAS,
+    simulators: Sequence[str] | None = None,
+    development: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Seen and unseen materials at each camera condition.
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """All tests on simulated patterns, at each camera condition.
 
     Parameters
     ----------
     classifier
-        The network under test.
+        The network under test. Its card says which materials it has seen
+        (``card["training"]["trained_on"]``).
     stack, materials
         From :func:`napari_ebsd_phase.training.materials.load_materials`.
     patterns
-        Patterns a material and camera.
+        Patterns a material and camera; four times as many frames of each kind of disturbance.
     prior
         Class prior of the tables, by name.
     cameras
         Name to conditions.
+    simulators
+        Simulator of each master pattern in the stack, for the test on another simulator's.
+    development
+        Leave the materials for the final tests alone; see
+        :func:`napari_ebsd_phase.training.tested.materials_by_test`.
     progress
         Called with a title and the number of materials done and in all.
 
     Returns
     -------
     dict
-        ``seen`` and ``unseen``, each by camera name: the output of :func:`summarise`.
+        Test (see :data:`.tested.TESTS`) to camera name to the output of :func:`summarise`.
     """
-    result: dict[str, Any] = {}
-    trained_on = classifier.card["training"].get("trained_on")
-    for title, split in (("seen", "train"), ("unseen", "test")):
-        members = list(materials.get(split, ()))
-        if split == "train" and trained_on is not None:
-            # The library may have grown since: a material is seen if this network saw it.
-            members = [m for m in members if m.key in set(trained_on)]
-        result[title] = {}
+    tests = materials_by_test(
+        materials,
+        classifier.card["training"].get("trained_on"),
+        simulators=simulators,
+        development=development,
+    )
+    result: dict[str, dict[str, dict[str, Any]]] = {}
+    for test, members in tests.items():
+        result[test] = {}
         for name, camera in cameras.items():
-            if not members:
-                continue
+            title = f"{TESTS[test]}, {name} camera"
             data = draw_scores(
                 classifier,
                 stack,
                 members,
                 camera,
                 patterns=patterns,
-                progress=partial(progress, f"{title} materials, {name} camera")
-                if progress
-                else None,
+                progress=partial(progress, title) if progress else None,
             )
-            result[title][name] = summarise(classifier, data, prior)
+            disturbed = draw_disturbed(classifier, stack, members, camera, frames=4 * patterns)
+            result[test][name] = summarise(classifier, data, prior, disturbed)
     return result
 
 
@@ -92,8 +104,10 @@ def evaluate(
     out: Path,
     *,
     measured: Path | None = None,
-    patterns: int = 64,
-    prior: str = "uniform",
+    patterns: int = PATTERNS,
+    prior: str = PRIOR,
+    simulators: Sequence[str] | None = None,
+    development: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Test a classifier on all there is, and write ``evaluation.json`` and ``evaluation.png``.
@@ -108,34 +122,50 @@ def evaluate(
         Folder for the two files; made if absent.
     measured
         Folder of measured pictures with their ``index.csv``, see :func:`measured_scores`.
-    patterns, prior, progress
+    patterns, prior, simulators, development, progress
         See :func:`evaluate_materials`.
 
     Returns
     -------
     dict
-        ``network``, ``network_sha256``, ``prior``, ``patterns_per_material``, ``seen`` and
-        ``unseen`` by camera, ``measured`` if there is a folder of them.
+        ``network``, ``network_sha256``, ``prior``, ``patterns_per_material``, ``development``,
+        ``trained_on_known`` (whether the card says what the network was trained on), one entry a
+        test by camera, and ``measured`` if there is a folder of pictures.
 
     Raises
     ------
     InputError
         If there is nothing to test on, or the folder of measured pictures is not as it must be.
     """
-    if measured is None and not any(materials.get(split) for split in ("train", "test")):
-        raise InputError("the library has no materials for training or tests: nothing to test on")
+    trained_on = classifier.card["training"].get("trained_on")
+    if measured is None and not materials_by_test(
+        materials, trained_on, simulators=simulators, development=development
+    ):
+        raise InputError(
+            "the library has no materials for these tests: nothing to test on; give a library "
+            "with materials that the network was trained on, or that were kept out of training"
+        )
     result: dict[str, Any] = {
         "network": classifier.name,
         "network_sha256": classifier.sha256,
         "prior": prior,
         "patterns_per_material": patterns,
+        "development": development,
+        "trained_on_known": trained_on is not None,
     }
     if measured is not None:  # first: a wrong folder must not cost minutes of simulation
         data = measured_scores(classifier, measured)
         result["measured"] = summarise(classifier, data, prior)
         result["measured"]["by_set"] = right_by_set(classifier, data, prior)
     result |= evaluate_materials(
-        classifier, stack, materials, patterns=patterns, prior=prior, progress=progress
+        classifier,
+        stack,
+        materials,
+        patterns=patterns,
+        prior=prior,
+        simulators=simulators,
+        development=development,
+        progress=progress,
     )
     out.mkdir(parents=True, exist_ok=True)
     part = out / "evaluation.json.part"

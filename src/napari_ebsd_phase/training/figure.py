@@ -12,11 +12,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..crystallography import names
+from .tested import TESTS
 
 __all__ = ["draw_evaluation"]
 
 _TITLES = {"laue_group": "Laue group", "bravais_lattice": "Bravais lattice"}
-_TONES = {"seen": "#4477aa", "unseen": "#cc6677", "measured": "#228833"}
+_TONES = {
+    "seen": "#4477aa",
+    "unseen": "#cc6677",
+    "calibration": "#aa3377",
+    "unknown": "#bbbbbb",
+    "simulator": "#ccbb44",
+    "simulator_seen": "#66ccee",
+    "simulator_unknown": "#777777",
+    "measured": "#228833",
+}
 
 
 def draw_evaluation(result: dict[str, Any], path: Path) -> None:
@@ -45,11 +55,11 @@ def draw_evaluation(result: dict[str, Any], path: Path) -> None:
 
 
 def _cases(result: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """(split, label, summary) of everything that was tested."""
+    """(test, label, summary) of everything that was tested."""
     found = [
-        (split, f"{split}, {camera}", summary)
-        for split in ("seen", "unseen")
-        for camera, summary in result.get(split, {}).items()
+        (test, f"{title.removesuffix(' materials')}, {camera}", summary)
+        for test, title in TESTS.items()
+        for camera, summary in result.get(test, {}).items()
     ]
     if "measured" in result:
         found.append(("measured", "measured", result["measured"]))
@@ -58,12 +68,12 @@ def _cases(result: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 def _bars(axes: Axes, result: dict[str, Any], level: str) -> None:
     cases = _cases(result)
-    for i, (split, _, summary) in enumerate(cases):
+    for i, (test, _, summary) in enumerate(cases):
         value, (low, high) = summary[level]["accuracy"], summary[level]["interval"]
         # Equal values may average to a last digit outside their own interval.
         errors = np.maximum([[value - low], [high - value]], 0.0)
         axes.barh(
-            i, value, color=_TONES[split], xerr=errors, capsize=3, ecolor="#333333", height=0.7
+            i, value, color=_TONES[test], xerr=errors, capsize=3, ecolor="#333333", height=0.7
         )
         axes.text(max(value, high) + 0.02, i, f"{value:.0%}", va="center", fontsize=8)
     labels = [f"{label} ({summary['materials']})" for _, label, summary in cases]
@@ -75,12 +85,12 @@ def _bars(axes: Axes, result: dict[str, Any], level: str) -> None:
 
 
 def _hardest(result: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The unseen materials if there are any, else the seen: at the fast camera if tested."""
-    for split in ("unseen", "seen"):
-        cameras = result.get(split, {})
+    """The unseen materials if there are any, else the next best: at the fast camera if tested."""
+    for test in ("unseen", "calibration", *TESTS):
+        cameras = result.get(test, {})
         if cameras:
             camera = "fast" if "fast" in cameras else next(iter(cameras))
-            return f"{split} materials, {camera} camera", cameras[camera]
+            return f"{TESTS[test]}, {camera} camera", cameras[camera]
     return "measured", result["measured"]
 
 
@@ -107,13 +117,13 @@ def _confusion(axes: Axes, result: dict[str, Any], level: str) -> None:
 
 def _reliability(axes: Axes, result: dict[str, Any], level: str) -> None:
     axes.plot([0, 1], [0, 1], color="#999999", lw=1)
-    for split, label, summary in _cases(result):
+    for test, label, summary in _cases(result):
         confidence, right, share = np.asarray(summary[level]["reliability"]).T
         style = {"good": "-", "fast": "--", "poor": ":"}.get(label.rsplit(" ", 1)[-1], "-")
         text = f"{label}, ECE {summary[level]['ece']:.2f}"
-        axes.plot(confidence, right, style, color=_TONES[split], lw=1.2, label=text, alpha=0.8)
+        axes.plot(confidence, right, style, color=_TONES[test], lw=1.2, label=text, alpha=0.8)
         # A point of few patterns says little: areas are the shares of the patterns.
-        axes.scatter(confidence, right, 4 + 150 * share, color=_TONES[split], lw=0, alpha=0.8)
+        axes.scatter(confidence, right, 4 + 150 * share, color=_TONES[test], lw=0, alpha=0.8)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability given",
              ylabel="share right", title=f"{_TITLES[level]}: reliability")  # fmt: skip
     axes.spines[["top", "right"]].set_visible(False)

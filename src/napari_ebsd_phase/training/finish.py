@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -12,25 +13,17 @@ from typing import Any
 import numpy as np
 
 from ..classifier import Classifier, make_card
-from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, LEVELS, POINT_GROUPS
+from ..crystallography import LEVELS
 from ..network import SymmetryNet
-from .calibration import calibrate
+from .calibration import calibrate, pattern_threshold
 from .evaluate import evaluate_materials
 from .materials import Material
 from .pattern_simulation import TRAINING
 from .scores import Scores, draw_scores
-from .structures import load_structures
+from .structures import known_structures
 from .train import PatternStream, TrainingSettings
 
-__all__ = ["calibration_scores", "finish", "known_structures"]
-
-
-def known_structures() -> np.ndarray:
-    """Numbers of known structures by point group and lattice, shape (32, 14)."""
-    table = np.zeros(COMPATIBLE.shape)
-    for s in load_structures():
-        table[POINT_GROUPS.index(s.point_group), BRAVAIS_LATTICES.index(s.bravais)] += 1
-    return table
+__all__ = ["calibration_scores", "finish"]
 
 
 def calibration_scores(
@@ -52,7 +45,9 @@ def calibration_scores(
     Scores or None
         None when the library has no calibration materials.
     """
-    unseen, known = materials.get("calibration", ()), materials["train"]
+    unseen = materials.get("calibration", ())
+    # Band patterns are for training only: they lack what dynamical ones show.
+    known = [m for m in materials["train"] if m.kind == "dynamical"] or materials["train"]
     if not unseen:
         return None
     spread = np.linspace(0, len(known) - 1, min(len(unseen), len(known))).round().astype(int)
@@ -77,6 +72,7 @@ def finish(
     steps: int,
     patterns: int = 48,
     provenance: Mapping[str, Any] | None = None,
+    development: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Classifier:
     """Calibrate a trained network, test it, and make its card.
@@ -97,6 +93,8 @@ def finish(
         Patterns a material and camera for calibration and tests.
     provenance
         Further facts for the card: library, hours, machine.
+    development
+        Test on calibration materials in place of those that are for the final recipe only.
     progress
         Called with a title and the number of materials done and in all.
 
@@ -122,7 +120,10 @@ def finish(
             "patterns": steps * settings.batch_size,
             "materials": {split: len(members) for split, members in materials.items()},
             "split": "by material (formula and space group), training/split.csv",
-            "trained_on": [m.key for m in materials["train"]],
+            # Band patterns are of thousands of structures, none of a test's; their library's
+            # recipe names them.
+            "trained_on": [m.key for m in materials["train"] if m.kind == "dynamical"],
+            "kinds": dict(Counter(m.kind for m in materials["train"])),
             **(provenance or {}),
         },
         metrics={},
@@ -135,8 +136,14 @@ def finish(
     )
     if data is not None:
         card["temperature"], card["threshold"] = calibrate(classifier, data)
+        card["pattern_threshold"] = pattern_threshold(data)
     card["metrics"] = evaluate_materials(
-        classifier, stack, materials, patterns=patterns, progress=progress
+        classifier,
+        stack,
+        materials,
+        patterns=patterns,
+        development=development,
+        progress=progress,
     )
     for cameras in card["metrics"].values():
         for summary in cameras.values():

@@ -4,29 +4,44 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..classifier import Classifier
-from ..crystallography import BRAVAIS_LATTICES, POINT_GROUPS, marginal
-from ..decoding import lattice_of
+from ..classifier import Classifier, Outputs
+from ..crystallography import (
+    BRAVAIS_LATTICES,
+    LAUE_INDEX,
+    POINT_GROUPS,
+    SYSTEM_INDEX,
+    marginal,
+)
+from ..decoding import PAIRS
 from ..errors import InputError
 from ..scan import load_scan
 from ..screen import find_screen
+from .disturbances import DISTURBANCES, draw_disturbances
 from .materials import Material
 from .pattern_simulation import Camera, simulate_group
 
 __all__ = [
+    "DECISION_LEVELS",
     "Scores",
+    "best_pair",
+    "decided",
+    "draw_disturbed",
     "draw_scores",
     "level_index",
     "level_probabilities",
     "measured_scores",
     "reported",
 ]
+
+DECISION_LEVELS = ("point_group", "laue_group", "crystal_system")
+_GROUP = 16  # patterns that share a frame size and screen
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,9 @@ class Scores:
         True class indices of each pattern, shape (n,).
     groups
         Names of the materials or sets.
+    pattern
+        Probability that each frame holds one pattern, shape (n,); None from a network that
+        cannot tell.
     """
 
     scores: np.ndarray
@@ -50,6 +68,7 @@ class Scores:
     point_group: np.ndarray
     bravais_lattice: np.ndarray
     groups: tuple[str, ...]
+    pattern: np.ndarray | None = None
 
     def truth(self, level: str) -> np.ndarray:
         """True class index of each pattern at a level."""
@@ -68,13 +87,54 @@ def level_probabilities(point: np.ndarray, lattice: np.ndarray, level: str) -> n
     return lattice if level == "bravais_lattice" else marginal(point, level)
 
 
-def reported(point: np.ndarray, lattice: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray]:
-    """Class that a user is told at a level, and its probability; both of shape (n,)."""
-    probabilities = level_probabilities(point, lattice, level)
-    best = (
-        lattice_of(point, lattice) if level == "bravais_lattice" else probabilities.argmax(axis=1)
+def best_pair(point: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The point group and the lattice to report: those that get the most names right.
+
+    A report has four names: point group, Laue group, crystal system and lattice. The most probable
+    name of each may contradict another: the most probable point group need not be of the most
+    probable Laue group. Of the pairs of point group and lattice that exist, this takes the one with
+    the highest expected number of right names, which is the sum of the four probabilities.
+
+    Parameters
+    ----------
+    point, lattice
+        Probabilities of shapes (n, 32) and (n, 14).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Indices of point groups and of lattices, both of shape (n,).
+    """
+    names_right = (
+        point
+        + marginal(point, "laue_group")[:, LAUE_INDEX]
+        + marginal(point, "crystal_system")[:, SYSTEM_INDEX]
     )
-    return best, probabilities[np.arange(len(best)), best]
+    best = (names_right[:, PAIRS[:, 0]] + lattice[:, PAIRS[:, 1]]).argmax(axis=1)
+    return PAIRS[best, 0], PAIRS[best, 1]
+
+
+def reported(point: np.ndarray, lattice: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray]:
+    """Class that a user is told at a level, and its probability; both of shape (n,).
+
+    The classes of all levels go together, see :func:`best_pair`.
+    """
+    group, bravais = best_pair(point, lattice)
+    best = bravais if level == "bravais_lattice" else level_index(level)[group]
+    return best, level_probabilities(point, lattice, level)[np.arange(len(best)), best]
+
+
+def decided(point: np.ndarray, lattice: np.ndarray, threshold: float) -> np.ndarray:
+    """Level of the label that a map gives each pattern.
+
+    Returns
+    -------
+    numpy.ndarray
+        Index into point group, Laue group and crystal system of the finest level whose class has
+        at least the probability `threshold`; 3 where none has: undecided. Shape (n,).
+    """
+    enough = [reported(point, lattice, level)[1] >= threshold for level in DECISION_LEVELS]
+    return np.stack([*enough, np.ones(len(point), dtype=bool)]).argmax(axis=0)
 
 
 def draw_scores(
@@ -102,33 +162,75 @@ def draw_scores(
     patterns
         Patterns a material, in groups of 16 of one frame size.
     seed
-        Of orientations and conditions. Training draws from other seeds.
+        Of orientations and conditions; with the key of a material it decides the material's
+        patterns, whatever else is tested. Training draws from other seeds.
     progress
         Called with the number of materials done and in all.
     """
-    scores, owner = [], []
+    outputs = []
     for i, material in enumerate(materials):
-        rng = np.random.default_rng([seed, 7_000_000 + i])
-        left = patterns
-        while left > 0:
-            count = min(16, left)
-            chosen = rng.choice(material.masters, size=count)
+        rng = np.random.default_rng([seed, 7_000_000, zlib.crc32(material.key.encode())])
+        for start in range(0, patterns, _GROUP):
+            chosen = rng.choice(material.masters, size=min(_GROUP, patterns - start))
             frames, mask = simulate_group(stack, chosen, camera, rng)
-            scores.append(classifier.scores(frames, mask=mask)[0])
-            left -= count
-        owner += [i] * patterns
+            outputs.append(classifier.scores(frames, mask=mask))
         if progress:
             progress(i + 1, len(materials))
     group = np.array([POINT_GROUPS.index(m.point_group) for m in materials])
     lattice = np.array([BRAVAIS_LATTICES.index(m.bravais) for m in materials])
-    material_of = np.array(owner)
+    material_of = np.repeat(np.arange(len(materials)), patterns)
+    together = _joined(outputs)
     return Scores(
-        np.concatenate(scores),
+        together.scores,
         material_of,
         group[material_of],
         lattice[material_of],
         tuple(m.key for m in materials),
+        together.pattern if classifier.tells_patterns else None,
     )
+
+
+def draw_disturbed(
+    classifier: Classifier,
+    stack: np.ndarray,
+    materials: Sequence[Material],
+    camera: Camera,
+    *,
+    frames: int = 256,
+    seed: int = 1,
+) -> dict[str, Outputs]:
+    """What the network says of frames that do not hold one pattern.
+
+    Parameters
+    ----------
+    classifier
+        The network under test.
+    stack, materials, camera
+        See :func:`draw_scores`; two patterns of these materials overlap.
+    frames
+        Frames of each kind.
+    seed
+        Of frames and conditions.
+
+    Returns
+    -------
+    dict
+        By kind, see :data:`.disturbances.DISTURBANCES`.
+    """
+    found = {}
+    for number, kind in enumerate(DISTURBANCES):
+        rng = np.random.default_rng([seed, 8_000_000, number])
+        outputs = []
+        for start in range(0, frames, _GROUP):
+            count = min(_GROUP, frames - start)
+            group, mask = draw_disturbances(kind, count, stack, materials, camera, rng)
+            outputs.append(classifier.scores(group, mask=mask))
+        found[kind] = _joined(outputs)
+    return found
+
+
+def _joined(outputs: Sequence[Outputs]) -> Outputs:
+    return Outputs(*(np.concatenate(part) for part in zip(*outputs, strict=True)))
 
 
 def measured_scores(classifier: Classifier, folder: Path) -> Scores:
@@ -166,15 +268,17 @@ def measured_scores(classifier: Classifier, folder: Path) -> Scores:
         if row["point_group"] not in POINT_GROUPS or row["bravais_lattice"] not in BRAVAIS_LATTICES:
             raise InputError(f"{index}: unknown point group or lattice in the row of {row['file']}")
     sets = tuple(sorted({row["set"] for row in rows}))
-    scores = []
+    outputs = []
     for row in rows:
         with load_scan(folder / row["file"]) as scan:
             frame = scan.pattern(0, 0)[None]
-        scores.append(classifier.scores(frame, mask=find_screen(frame))[0])
+        outputs.append(classifier.scores(frame, mask=find_screen(frame)))
+    together = _joined(outputs)
     return Scores(
-        np.concatenate(scores),
+        together.scores,
         np.array([sets.index(row["set"]) for row in rows]),
         np.array([POINT_GROUPS.index(row["point_group"]) for row in rows]),
         np.array([BRAVAIS_LATTICES.index(row["bravais_lattice"]) for row in rows]),
         sets,
+        together.pattern if classifier.tells_patterns else None,
     )
