@@ -31,9 +31,9 @@ def frames(n: int = 5, shape: tuple[int, int] = (50, 60)) -> np.ndarray:
     return np.random.default_rng(n).integers(0, 255, (n, *shape)).astype(np.uint8)
 
 
-def small_network() -> SymmetryNet:
+def small_network(view: str = "lines", outputs: int = 47) -> SymmetryNet:
     torch.manual_seed(1)
-    network = SymmetryNet(Architecture(widths=(4, 8), blocks=(1, 1)))
+    network = SymmetryNet(Architecture((4, 8), (1, 1), view=view, outputs=outputs))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -54,10 +54,14 @@ def contents() -> dict[str, Any]:
     }
 
 
+def small_classifier(**options: Any) -> Classifier:
+    network = small_network(**options)
+    return Classifier(network, make_card("small", network, **contents()), "cpu")
+
+
 @pytest.fixture
 def classifier() -> Classifier:
-    network = small_network()
-    return Classifier(network, make_card("small", network, **contents()), "cpu")
+    return small_classifier()
 
 
 @pytest.fixture
@@ -146,19 +150,35 @@ def test_scores_are_those_of_the_network_on_prepared_patterns(classifier):
     with torch.no_grad():
         expected = classifier.network(inputs).numpy()
 
-    scores, quality = classifier.scores(frames())
+    scores, quality, pattern = outputs = classifier.scores(frames())
 
+    assert scores is outputs.scores
+    assert quality is outputs.quality
+    assert pattern is outputs.pattern
     assert scores.shape == (5, 46)
-    assert scores.dtype == quality.dtype == np.float32
-    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert quality.shape == pattern.shape == (5,)
+    assert scores.dtype == quality.dtype == pattern.dtype == np.float32
+    np.testing.assert_allclose(scores, expected[:, :46], atol=1e-4)
+    np.testing.assert_allclose(pattern, 1 / (1 + np.exp(-expected[:, 46])), atol=1e-5)
+    assert ((pattern > 0) & (pattern < 1)).all()
     np.testing.assert_allclose(quality, pattern_quality(inputs).numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
 def test_the_batch_size_does_not_change_scores(classifier, batch_size):
-    expected, _ = classifier.scores(frames(7))
-    scores, _ = classifier.scores(frames(7), batch_size=batch_size)
-    np.testing.assert_allclose(scores, expected, atol=1e-3)
+    expected = classifier.scores(frames(7))
+    found = classifier.scores(frames(7), batch_size=batch_size)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_a_network_that_was_not_taught_to_tell_takes_every_frame_for_a_pattern(tmp_path):
+    path = small_classifier(view="pixels", outputs=46).save(tmp_path / "old")
+    outputs = load_classifier(path, device="cpu").scores(frames())
+    assert outputs.scores.shape == (5, 46)
+    np.testing.assert_array_equal(outputs.pattern, np.ones(5, dtype=np.float32))
+    assert not load_classifier(path, device="cpu").tells_patterns
+    assert small_classifier().tells_patterns
 
 
 def test_mask_and_background_reach_the_preparation(classifier):
@@ -167,21 +187,22 @@ def test_mask_and_background_reach_the_preparation(classifier):
     background = 10 + frames(1)[0].astype(float)
     inputs = prepare(frames(), classifier.preprocessing, mask=mask, background=background)
     with torch.no_grad():
-        expected = classifier.network(inputs).numpy()
-    scores, _ = classifier.scores(frames(), mask=mask, background=background)
+        expected = classifier.network(inputs).numpy()[:, :46]
+    scores = classifier.scores(frames(), mask=mask, background=background).scores
     np.testing.assert_allclose(scores, expected, atol=1e-4)
 
 
 def test_no_patterns_give_no_scores(classifier):
-    scores, quality = classifier.scores(frames(0))
+    scores, quality, pattern = classifier.scores(frames(0))
     assert scores.shape == (0, 46)
-    assert quality.shape == (0,)
+    assert quality.shape == pattern.shape == (0,)
     assert classifier.probabilities(scores)[0].shape == (0, 32)
 
 
 def test_a_blank_pattern_has_finite_scores_and_no_quality(classifier):
-    scores, quality = classifier.scores(np.full((2, 50, 60), 65535, dtype=np.uint16))
+    scores, quality, pattern = classifier.scores(np.full((2, 50, 60), 65535, dtype=np.uint16))
     assert np.isfinite(scores).all()
+    assert np.isfinite(pattern).all()
     np.testing.assert_array_equal(quality, 0)
 
 
@@ -191,7 +212,7 @@ def test_one_pattern_without_its_axis_is_refused(classifier):
 
 
 def test_probabilities_use_the_temperature_and_training_prior_of_the_card(classifier):
-    scores, _ = classifier.scores(frames())
+    scores = classifier.scores(frames()).scores
     uniform = classifier.probabilities(scores)
     np.testing.assert_allclose(uniform[0].sum(axis=1), 1, atol=1e-5)
 
@@ -212,7 +233,7 @@ def test_probabilities_use_the_temperature_and_training_prior_of_the_card(classi
 
 
 def test_a_prior_may_be_a_name_or_a_table(classifier):
-    scores, _ = classifier.scores(frames())
+    scores = classifier.scores(frames()).scores
     for named, table in zip(
         classifier.probabilities(scores, "cubic,cF"),
         classifier.probabilities(scores, classifier.prior("cubic,cF")),
@@ -344,13 +365,23 @@ def test_values_that_make_no_sense_are_refused_by_name(saved, key, value):
         ("architecture", {"outputs": 45}),
         ("preprocessing", {"gamma": 2.0}),
         ("preprocessing", {"size": 4}),
-        ("preprocessing", {"size": 62}),
         ("preprocessing", {"clip": "none"}),
     ],
 )
 def test_parameters_that_this_program_does_not_know_are_refused(saved, part, change):
     rewrite_card(saved, lambda card: card[part].update(change))
     assert_refused(saved)
+
+
+def test_patterns_that_do_not_go_through_a_network_of_pixels_are_refused(tmp_path):
+    saved = small_classifier(view="pixels").save(tmp_path / "pixels")
+    rewrite_card(saved, lambda card: card["preprocessing"].update(size=62))
+    assert_refused(saved, "62 x 62", "multiple of 4")
+
+
+def test_a_network_of_lines_takes_patterns_of_any_size(saved):
+    rewrite_card(saved, lambda card: card["preprocessing"].update(size=61))
+    assert np.isfinite(load_classifier(saved, device="cpu").scores(frames()).scores).all()
 
 
 def test_weights_of_another_shape_are_refused(saved):
@@ -427,8 +458,8 @@ def test_a_device_that_this_machine_lacks_is_refused(saved):
 
 def test_the_automatic_device_is_one_that_works(saved):
     classifier = load_classifier(saved, device="auto")
-    scores, _ = classifier.scores(frames())
-    expected, _ = load_classifier(saved, device="cpu").scores(frames())
+    scores = classifier.scores(frames()).scores
+    expected = load_classifier(saved, device="cpu").scores(frames()).scores
     np.testing.assert_allclose(scores, expected, atol=0.05)
 
 
@@ -439,12 +470,13 @@ def test_the_bundled_default_is_the_one_that_loads_without_a_name():
     assert "default" in installed_classifiers()
     classifier = load_classifier(device="cpu")
     assert classifier.sha256 == load_classifier("default", device="cpu").sha256
-    scores, quality = classifier.scores(frames(2, (60, 60)))
+    scores, quality, pattern = classifier.scores(frames(2, (60, 60)))
     point_group, lattice = classifier.probabilities(scores)
     assert point_group.shape == (2, 32)
     assert lattice.shape == (2, 14)
     assert np.isfinite(scores).all()
     assert ((quality >= 0) & (quality <= 1)).all()
+    assert ((pattern >= 0) & (pattern <= 1)).all()
 
 
 @pytest.mark.parametrize("name", installed_classifiers())
@@ -459,11 +491,11 @@ def test_every_bundled_classifier_is_small_and_says_its_licence(name):
 
 def test_a_pattern_and_its_mirror_image_get_the_same_scores_if_the_card_says_so(classifier):
     patterns = frames()
-    once, _ = classifier.scores(patterns)
-    other, _ = classifier.scores(patterns[..., ::-1].copy())
+    once = classifier.scores(patterns).scores
+    other = classifier.scores(patterns[..., ::-1].copy()).scores
     assert np.abs(once - other).max() > 1e-3
     classifier.card["mirrored_views"] = True
-    both, _ = classifier.scores(patterns)
+    both = classifier.scores(patterns).scores
     np.testing.assert_allclose(both, (once + other) / 2, atol=1e-4)
 
 

@@ -64,14 +64,14 @@ def test_a_map_holds_what_the_network_says_about_each_pattern(classifier):
         background = scan.static_background
 
     assert background is not None
-    scores, quality = classifier.scores(patterns, background=background, mask=find_screen(patterns))
-    point_groups, lattices = classifier.probabilities(scores)
+    outputs = classifier.scores(patterns, background=background, mask=find_screen(patterns))
+    point_groups, lattices = classifier.probabilities(outputs.scores)
     assert phase_map.done.all()
     np.testing.assert_allclose(
         phase_map.point_group_probabilities.reshape(9, 32), point_groups, **CLOSE
     )
     np.testing.assert_allclose(phase_map.bravais_probabilities.reshape(9, 14), lattices, **CLOSE)
-    np.testing.assert_allclose(phase_map.pattern_quality.ravel(), quality, **CLOSE)
+    np.testing.assert_allclose(phase_map.pattern_quality.ravel(), outputs.quality, **CLOSE)
 
 
 def test_every_pattern_lies_in_one_tile_and_tiles_are_small(duplex, classifier):
@@ -148,7 +148,7 @@ def test_pictures_of_one_size_have_screens_of_their_own(pictures, classifier):
 
     mask = find_screen(round_one)
     assert not mask[0, 0]
-    scores, _ = classifier.scores(round_one[np.newaxis], mask=mask)
+    scores = classifier.scores(round_one[np.newaxis], mask=mask).scores
     np.testing.assert_allclose(
         together.point_group_probabilities[0, 2], classifier.probabilities(scores)[0][0], **CLOSE
     )

@@ -91,6 +91,20 @@ def test_a_probability_equal_to_the_threshold_is_enough() -> None:
     assert phase_map.level.tolist() == [["point_group"]]
 
 
+def test_a_frame_that_is_hardly_a_pattern_is_not_named() -> None:
+    sure, doubtful = {"m-3m": 0.99}, {"m-3m": 0.99}
+    phase_map = one_row(sure, doubtful, quality_threshold=0.5)
+    phase_map.pattern_quality[0, 1] = 0.49
+    assert phase_map.label.tolist() == [["m-3m", ""]]
+    assert phase_map.level.tolist() == [["point_group", "none"]]
+    assert phase_map.crop(slice(0, 1), slice(1, 2)).label.tolist() == [[""]]
+
+
+def test_a_quality_threshold_out_of_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="quality threshold"):
+        one_row({"m-3m": 0.9}, quality_threshold=1.5)
+
+
 def test_a_lower_threshold_gives_finer_levels(random_map: PhaseMap) -> None:
     order = ["point_group", "laue_group", "crystal_system", "none"]
 

@@ -13,13 +13,14 @@ import json
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from scipy.special import expit
 
 from .crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from .decoding import decode, parse_prior
@@ -27,12 +28,19 @@ from .errors import InputError
 from .network import Architecture, SymmetryNet
 from .preprocessing import Preprocessing, pattern_quality, prepare
 
-__all__ = ["CARD_VERSION", "Classifier", "installed_classifiers", "load_classifier", "make_card"]
+__all__ = [
+    "CARD_VERSION",
+    "Classifier",
+    "Outputs",
+    "installed_classifiers",
+    "load_classifier",
+    "make_card",
+]
 
 CARD_VERSION = 1
 
 _SUFFIX = ".safetensors"
-_OUTPUTS = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
+_CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
 
 _REQUIRED = (
     "card_version",
@@ -52,6 +60,26 @@ _REQUIRED = (
 )
 
 
+class Outputs(NamedTuple):
+    """What the network says of n patterns.
+
+    Parameters
+    ----------
+    scores
+        float32 of shape (n, 46): 32 point groups, then 14 Bravais lattices.
+    quality
+        float32 of shape (n,), in [0, 1]: contrast of the pattern against its noise.
+    pattern
+        float32 of shape (n,): probability that the frame holds one Kikuchi pattern, and not
+        noise, nothing, diffuse rings or two patterns on top of each other; 1 for a network that
+        was not trained to tell.
+    """
+
+    scores: np.ndarray
+    quality: np.ndarray
+    pattern: np.ndarray
+
+
 class Classifier:
     """A trained network that is ready for patterns of any camera.
 
@@ -69,7 +97,8 @@ class Classifier:
         self.card = card
         self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
         halvings = 2 ** (len(network.architecture.widths) - 1)
-        if -(-self.preprocessing.size // 2) % halvings:
+        pixels = network.architecture.view == "pixels"
+        if pixels and -(-self.preprocessing.size // 2) % halvings:
             raise InputError(
                 f"{self.preprocessing.size} x {self.preprocessing.size} pixels do not go through "
                 f"this network: the size must be a multiple of {2 * halvings}"
@@ -105,6 +134,16 @@ class Classifier:
         """The probability from which a level is reported, as the card proposes."""
         return float(self.card["threshold"])
 
+    @property
+    def tells_patterns(self) -> bool:
+        """Whether the network tells single Kikuchi patterns from other frames."""
+        return self.network.architecture.outputs > _CLASSES
+
+    @property
+    def quality_threshold(self) -> float:
+        """The pattern quality below which nothing is named, as the card proposes; 0 for none."""
+        return float(self.card.get("pattern_threshold") or 0.0)
+
     def __repr__(self) -> str:
         size = self.preprocessing.size
         return f"Classifier({self.name!r}, {size} x {size} pixels, {self.device})"
@@ -117,7 +156,7 @@ class Classifier:
         background: np.ndarray | None = None,
         mask: np.ndarray | None = None,
         batch_size: int = 256,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Outputs:
         """Raw network scores and the quality of each pattern.
 
         Parameters
@@ -132,10 +171,8 @@ class Classifier:
 
         Returns
         -------
-        scores : numpy.ndarray
-            float32 of shape (n, 46).
-        quality : numpy.ndarray
-            float32 of shape (n,), in [0, 1].
+        Outputs
+            Scores, quality, and the probability of a pattern at all.
         """
         scores = np.empty((len(patterns), self.network.architecture.outputs), dtype=np.float32)
         quality = np.empty(len(patterns), dtype=np.float32)
@@ -156,7 +193,10 @@ class Classifier:
                 # opinion with the same errors of noise, but not of the network.
                 result = (result + self.network(inputs.flip(-1))) / 2
             scores[part] = result.float().cpu().numpy()
-        return scores, quality
+        pattern = np.ones(len(patterns), dtype=np.float32)
+        if scores.shape[1] > _CLASSES:
+            pattern = expit(scores[:, _CLASSES])
+        return Outputs(scores[:, :_CLASSES], quality, pattern)
 
     def probabilities(
         self, scores: np.ndarray, prior: str | np.ndarray = "uniform"
@@ -330,9 +370,9 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
             "get both again"
         )
     architecture = Architecture.from_dict(card["architecture"])
-    if architecture.outputs != _OUTPUTS:
+    if architecture.outputs not in (_CLASSES, _CLASSES + 1):
         raise InputError(
-            f"{path} gives {architecture.outputs} scores, not one for each of {_OUTPUTS} classes"
+            f"{path} gives {architecture.outputs} scores, not one for each of {_CLASSES} classes"
         )
     network = SymmetryNet(architecture)
     try:

@@ -259,14 +259,17 @@ def _classify_tile(
         for patterns, mask in load.stacks
     ]
     point_groups, lattices = classifier.probabilities(
-        np.concatenate([scores for scores, _ in parts]), prior
+        np.concatenate([part.scores for part in parts]), prior
     )
     return TileResult(
         load.rows,
         load.cols,
         point_groups.reshape(*load.shape, -1),
         lattices.reshape(*load.shape, -1),
-        np.concatenate([quality for _, quality in parts]).reshape(load.shape),
+        # How likely it is a pattern at all says more of its use than its contrast does.
+        np.concatenate(
+            [part.pattern if classifier.tells_patterns else part.quality for part in parts]
+        ).reshape(load.shape),
     )
 
 
@@ -305,6 +308,7 @@ def empty_map(
         "version": __version__,
         "prior": prior if isinstance(prior, str) else np.asarray(prior).tolist(),
         "threshold": threshold,
+        "quality_threshold": classifier.quality_threshold,
         "region": [rows.start, rows.stop, cols.start, cols.stop],
         "preprocessing": classifier.preprocessing.to_dict(),
         "static_background": scan.static_background is not None,
@@ -324,6 +328,7 @@ def empty_map(
         sources=sources,
         provenance=provenance,
         crystal_map=scan.crystal_map,
+        quality_threshold=classifier.quality_threshold,
     )
 
 

@@ -89,7 +89,8 @@ class PhaseMap:
     bravais_probabilities
         Shape (rows, cols, 14), in the order of :data:`~.crystallography.BRAVAIS_LATTICES`.
     pattern_quality
-        Shape (rows, cols), between 0 and 1.
+        Shape (rows, cols), between 0 and 1: the probability that the frame holds one Kikuchi
+        pattern, or, from a network that does not tell, its contrast.
     done
         Shape (rows, cols), False where a pattern is not classified (yet): the arrays above are
         NaN there. Not given, all patterns that have a quality are done.
@@ -105,6 +106,8 @@ class PhaseMap:
         How the map was made: whatever JSON can hold.
     crystal_map
         The vendor's phases and orientations, where the scan has them.
+    quality_threshold
+        Pattern quality that a label needs.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class PhaseMap:
     sources: Sequence[str] = ("",)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     crystal_map: CrystalMap | None = None
+    quality_threshold: float = 0.0
 
     def __post_init__(self) -> None:
         self.point_group_probabilities = np.asarray(self.point_group_probabilities, np.float32)
@@ -134,6 +138,7 @@ class PhaseMap:
         self.done = np.asarray(done, bool)
         self.step = (float(self.step[0]), float(self.step[1]))
         self.threshold = float(self.threshold)
+        self.quality_threshold = float(self.quality_threshold)
         self.sources = list(self.sources)
         # What JSON cannot hold shall be found out now, not when hours of work are to be saved.
         self.provenance = json.loads(json.dumps(dict(self.provenance)))
@@ -153,6 +158,8 @@ class PhaseMap:
             raise ValueError(f"the step must be positive, not {self.step}")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"the threshold is a probability, not {self.threshold}")
+        if not 0 <= self.quality_threshold <= 1:
+            raise ValueError(f"the quality threshold is from 0 to 1, not {self.quality_threshold}")
         if len(self.sources) not in (1, shape[0] * shape[1]):
             raise ValueError(f"{len(self.sources)} sources for {shape[0] * shape[1]} patterns")
 
@@ -215,7 +222,14 @@ class PhaseMap:
             self.threshold,
             sources,
             self.provenance,
+            quality_threshold=self.quality_threshold,
         )
+
+    @property
+    def nameable(self) -> NDArray[np.bool_]:
+        """Where a pattern is done and good enough to be named, (rows, cols)."""
+        # Comparing with NaN is False: what is not done has no quality.
+        return self.done & (self.pattern_quality >= self.quality_threshold)
 
     def probabilities(self, level: str) -> NDArray[np.float32]:
         """Return the probabilities at `level`, shape (rows, cols, n); NaN where not done.
@@ -276,10 +290,11 @@ class PhaseMap:
         codes = np.zeros(self.shape, np.uint8)
         winning = np.full(self.shape, np.nan, np.float32)
         first = 1
+        nameable = self.nameable
         for level in DECISION_LEVELS:
             index, probability = self.most_probable(level)
             # Comparing with NaN is False: what is not done stays undecided.
-            decided_here = (codes == 0) & (probability >= threshold)
+            decided_here = (codes == 0) & (probability >= threshold) & nameable
             codes[decided_here] = first + index[decided_here]
             undecided = codes == 0
             winning[decided_here | undecided] = probability[decided_here | undecided]
@@ -365,7 +380,15 @@ class PhaseMap:
         if not isinstance(other, PhaseMap):
             return NotImplemented
         arrays = ("point_group_probabilities", "bravais_probabilities", "pattern_quality", "done")
-        plain = ("shape", "step", "units", "threshold", "sources", "provenance")
+        plain = (
+            "shape",
+            "step",
+            "units",
+            "threshold",
+            "quality_threshold",
+            "sources",
+            "provenance",
+        )
         return (
             all(getattr(self, name) == getattr(other, name) for name in plain)
             and all(

@@ -57,6 +57,17 @@ def test_a_map_in_part_comes_back_equal(partial_map: PhaseMap, tmp_path: Path) -
     np.testing.assert_array_equal(loaded.done, partial_map.done)
 
 
+def test_the_quality_that_a_label_needs_comes_back_and_older_files_have_none(
+    tmp_path: Path,
+) -> None:
+    phase_map = with_certain_labels((1, 2), ["m-3m", "6/mmm"], quality_threshold=0.4)
+    phase_map.save(tmp_path / "map.h5")
+    assert PhaseMap.load(tmp_path / "map.h5").quality_threshold == 0.4
+    with h5py.File(tmp_path / "map.h5", "r+") as file:
+        del file["napari_ebsd_phase"].attrs["quality_threshold"]
+    assert PhaseMap.load(tmp_path / "map.h5").quality_threshold == 0.0
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (3, 2)])
 def test_maps_of_any_shape_come_back_and_open_in_orix(
     shape: tuple[int, int], tmp_path: Path

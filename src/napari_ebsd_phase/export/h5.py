@@ -5,7 +5,7 @@ Layout (HDF5)::
 
     /manufacturer, /version, /crystal_map   orix's own; phases are our labels, -1 is undecided
     /napari_ebsd_phase                      attributes: format_version, step, units, threshold,
-        point_group_probabilities           orientations
+        point_group_probabilities           quality_threshold, orientations
         bravais_probabilities
         pattern_quality
         done
@@ -70,6 +70,7 @@ def write(phase_map: PhaseMap, path: Path) -> None:
         group.attrs["step"] = phase_map.step
         group.attrs["units"] = phase_map.units
         group.attrs["threshold"] = phase_map.threshold
+        group.attrs["quality_threshold"] = phase_map.quality_threshold
         orientations = NO_ORIENTATIONS if rotations is None else VENDOR_ORIENTATIONS
         # On the root too, where somebody looks who knows orix's half of the file only.
         group.attrs["orientations"] = file.attrs["orientations"] = orientations
@@ -116,6 +117,8 @@ def read(path: str | Path) -> PhaseMap:
                 sources=json.loads(group["sources"][()]),
                 provenance=json.loads(group["provenance"][()]),
                 crystal_map=None if vendor is None else _read_crystal_map(vendor),
+                # Files before 0.2 have none.
+                quality_threshold=float(group.attrs.get("quality_threshold", 0.0)),
             )
     except InputError:
         raise

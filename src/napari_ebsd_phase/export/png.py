@@ -136,7 +136,8 @@ def _label_panel(phase_map: PhaseMap) -> _Panel:
 
 def _lattice_panel(phase_map: PhaseMap) -> _Panel:
     index, probability = phase_map.most_probable("bravais_lattice")
-    index = np.where(phase_map.done, np.where(probability >= phase_map.threshold, index, -1), -2)
+    named = phase_map.nameable & (probability >= phase_map.threshold)
+    index = np.where(phase_map.done, np.where(named, index, -1), -2)
     counts = {i: int(n) for i, n in zip(*np.unique(index, return_counts=True), strict=True)}
     colors = [color("bravais_lattice", name) for name in BRAVAIS_LATTICES]
     done = int(np.count_nonzero(phase_map.done))
