@@ -28,7 +28,7 @@ SIMULATOR_FILE = "training/master_patterns.py"
 # From the ground up. A module may import modules of its own floor and of the floors below.
 FLOORS = (
     {"errors", "crystallography", "samples"},
-    {"preprocessing", "screen", "network", "decoding"},
+    {"preprocessing", "screen", "radon", "network", "decoding"},
     {"classifier", "phase_map", "scan", "_sources"},
     {"mapping", "regions", "saliency", "zone_axes", "export", "training"},
     {"_napari", "cli", "_cli"},

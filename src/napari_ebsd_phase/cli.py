@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from ._cli import classify, demo, evaluate, models, training
+from ._cli import classify, demo, evaluate, models, simulate, training
 from .errors import InputError
 
 __all__ = ["main"]
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
-    for group in (classify, demo, models, training, evaluate):
+    for group in (classify, demo, models, simulate, training, evaluate):
         group.add(commands)
     return parser
 

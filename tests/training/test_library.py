@@ -17,7 +17,11 @@ from napari_ebsd_phase.training.library import (
     MasterPattern,
     build_library,
     load_master_pattern,
+    load_master_pattern_stack,
+    read_folder,
     save_master_pattern,
+    save_master_pattern_stack,
+    write_stacks,
 )
 from napari_ebsd_phase.training.structures import structure_by_uid
 
@@ -90,6 +94,65 @@ def test_grey_levels_stand_for_intensities(folder):
 
     assert intensities.dtype == np.float32
     np.testing.assert_allclose(intensities, 1 + pixels(1) * (2 / 255), rtol=1e-6)
+
+
+def test_all_patterns_are_read_into_an_array_at_once(folder, tmp_path):
+    build_library([folder], tmp_path / "library.h5")
+    target = np.zeros((5, 2, 21, 21), dtype=np.uint8)
+
+    with MasterLibrary.open(tmp_path / "library.h5") as library:
+        library.read_into(target[1:4])
+
+    for place, seed in enumerate((2, 3, 1), start=1):
+        np.testing.assert_array_equal(target[place], pixels(seed))
+    assert not target[[0, 4]].any()
+
+
+def test_a_stack_gives_back_what_was_put_in(folder, tmp_path):
+    patterns = list(read_folder(folder))
+    path = tmp_path / "stack.npz"
+
+    save_master_pattern_stack(patterns, path)
+
+    again = load_master_pattern_stack(path)
+    assert len(again) == 3
+    for one, other in zip(patterns, again, strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+        facts = [{k: v for k, v in vars(p).items() if k != "data"} for p in (one, other)]
+        assert facts[0] == facts[1]
+        assert [type(v) for v in facts[0].values()] == [type(v) for v in facts[1].values()]
+
+
+def test_a_stack_of_nothing_is_a_stack(tmp_path):
+    save_master_pattern_stack([], tmp_path / "stack.npz")
+    assert load_master_pattern_stack(tmp_path / "stack.npz") == []
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04", b"", b"neither zip nor pickle"])
+def test_a_stack_that_cannot_be_read_is_refused(tmp_path, content):
+    (tmp_path / "stack.npz").write_bytes(content)
+    with pytest.raises(InputError, match="not a readable"):
+        load_master_pattern_stack(tmp_path / "stack.npz")
+
+
+def test_stacks_one_by_one_make_the_library_that_all_at_once_make(folder, tmp_path):
+    patterns = list(read_folder(folder))
+
+    once, each = tmp_path / "once.h5", tmp_path / "each.h5"
+    write_stacks([patterns], once)
+    write_stacks((stack for stack in ([], patterns[:1], [], patterns[1:])), each)
+
+    with MasterLibrary.open(once) as a, MasterLibrary.open(each) as b:
+        assert a.index == b.index
+        for one, other, packed in zip(a, b, patterns, strict=True):
+            np.testing.assert_array_equal(one.data, packed.data)
+            np.testing.assert_array_equal(other.data, packed.data)
+
+
+def test_a_library_of_empty_stacks_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no master patterns"):
+        write_stacks([[], []], tmp_path / "library.h5")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_same_patterns_give_the_same_file(folder, tmp_path):

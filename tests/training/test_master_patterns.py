@@ -19,6 +19,8 @@ from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.training.library import MasterRecord, load_master_pattern
 from napari_ebsd_phase.training.master_patterns import (
     balanced_queue,
+    default_oversampling,
+    reduce_grid,
     simulate_library,
     simulate_master_pattern,
     simulate_points,
@@ -52,16 +54,28 @@ def northern_values(pattern: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def nickel():
-    return simulate_master_pattern(NICKEL, half_size=100)
+    return simulate_master_pattern(NICKEL, half_size=50)
 
 
-def test_nickel_agrees_with_emsoft(nickel):
+@pytest.fixture(scope="module")
+def emsoft():
+    """EMsoft's nickel, of 401 x 401 points, brought to the size of ours."""
     folder = Path(find_spec("kikuchipy").origin).parent / "data" / "emsoft_ebsd_master_pattern"
     with h5py.File(folder / "ni_mc_mp_20kv_uint8_gzip_opts9.h5") as file:
-        emsoft = file["EMData/EBSDmaster/mLPNH"][0, 0]
-    assert emsoft.shape == (401, 401)
+        north, south = (file[f"EMData/EBSDmaster/mLP{half}H"][0, 0] for half in "NS")
+    assert north.shape == (401, 401)
+    return reduce_grid(np.stack([north, south]).astype(float), 50)
 
-    assert correlation(nickel.data[0], emsoft[::2, ::2]) > 0.94
+
+def test_nickel_agrees_with_emsoft(nickel, emsoft):
+    assert correlation(nickel.data, emsoft) > 0.95
+
+
+def test_single_points_agree_less_with_emsoft_than_averages(nickel, emsoft):
+    points = simulate_master_pattern(NICKEL, half_size=50, oversampling=1.0)
+
+    assert points.data.shape == nickel.data.shape
+    assert correlation(points.data, emsoft) < correlation(nickel.data, emsoft) - 0.02
 
 
 def test_nickel_has_the_threefold_axes_that_folding_does_not_impose(nickel):
@@ -84,7 +98,7 @@ def test_the_record_says_what_was_simulated(nickel):
     assert (nickel.point_group, nickel.bravais, nickel.space_group) == ("m-3m", "cF", 225)
     assert (nickel.energy_kev, nickel.dmin_nm) == (20, 0.05)
     assert nickel.simulator == "de-ebsd 0.2.1"
-    assert nickel.data.shape == (2, 201, 201)
+    assert nickel.data.shape == (2, 101, 101)
     assert nickel.data.dtype == np.uint8
     assert (nickel.data.min(), nickel.data.max()) == (0, 255)
 
@@ -99,7 +113,7 @@ def test_energy_changes_the_pattern_and_repetition_does_not():
 
 def test_folding_gives_what_simulating_every_point_gives():
     half_size = 12
-    folded = simulate_master_pattern(OXYGEN, half_size=half_size)
+    folded = simulate_master_pattern(OXYGEN, half_size=half_size, oversampling=1.0)
     every_point = np.arange(folded.data.size)
 
     values = simulate_points(OXYGEN, every_point, 20, half_size, dmin_nm=folded.dmin_nm)
@@ -114,9 +128,62 @@ def test_folding_gives_what_simulating_every_point_gives():
 def test_progress_counts_the_points_to_simulate():
     calls = []
 
-    simulate_master_pattern(NICKEL, half_size=8, progress=lambda *counts: calls.append(counts))
+    def show(*counts: int) -> None:
+        calls.append(counts)
 
+    simulate_master_pattern(NICKEL, half_size=8, oversampling=1.0, progress=show)
     assert calls[-1] == (45, 45)
+
+    simulate_master_pattern(NICKEL, half_size=8, oversampling=2.0, progress=show)
+    assert calls[-1] == (153, 153)  # (16 + 1) * (16 + 2) / 2: an eighth of a hemisphere
+
+
+# Averages.
+
+
+def test_a_grid_of_the_size_wanted_stays_as_it_is():
+    values = np.random.default_rng(1).normal(size=(2, 21, 21))
+    np.testing.assert_array_equal(reduce_grid(values, 10), values)
+
+
+@pytest.mark.parametrize("fine", [20, 15, 25])
+def test_averages_keep_what_is_smooth(fine):
+    y, x = np.mgrid[-1 : 1 : (2 * fine + 1) * 1j, -1 : 1 : (2 * fine + 1) * 1j]
+    values = np.stack([3 + x - 2 * y, np.full_like(x, 7.0)])
+
+    result = reduce_grid(values, 10)
+
+    assert result.shape == (2, 21, 21)
+    y, x = np.mgrid[-1:1:21j, -1:1:21j]
+    inside = (slice(2, -2), slice(2, -2))  # at the rim there are fewer points to average
+    np.testing.assert_allclose(result[0][inside], (3 + x - 2 * y)[inside], atol=1e-6)
+    np.testing.assert_allclose(result[1], 7.0)
+
+
+def test_averages_have_the_symmetry_of_what_they_are_made_of():
+    values = np.random.default_rng(2).normal(size=(2, 41, 41))
+    result = reduce_grid(values, 10)
+    for change in (
+        lambda v: v[::-1],
+        lambda v: v[:, ::-1],
+        lambda v: v[:, :, ::-1],
+        lambda v: np.swapaxes(v, 1, 2),
+    ):
+        np.testing.assert_allclose(reduce_grid(change(values), 10), change(result), atol=1e-12)
+
+
+def test_averages_of_noise_are_as_quiet_as_those_of_the_points_they_replace():
+    values = np.random.default_rng(3).normal(size=(2, 201, 201))
+    assert 0.3 < reduce_grid(values, 50)[:, 2:-2, 2:-2].std() < 0.5  # of four points: a half
+
+
+def test_small_cells_are_sampled_most_finely():
+    factors = [default_oversampling(volume) for volume in (20.0, 100.0, 400.0, 900.0)]
+    assert factors == sorted(factors, reverse=True)
+    assert factors[0] > factors[-1] >= 1
+
+
+# Many structures.
 
 
 def test_the_queue_is_balanced_from_its_beginning():

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 from napari_ebsd_phase.crystallography import (
+    BRAVAIS_LATTICES,
+    LAUE_GROUPS,
     bravais_lattice_of_space_group,
+    laue_group,
     point_group_of_space_group,
 )
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.split import (
     SPLITS,
     assign,
+    decided,
     entry_key,
-    join_mirror_images,
     load_split,
     material_key,
     split_of,
@@ -34,8 +37,20 @@ def rows() -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def materials(count: int, kind: tuple[str, str] = ("m-3m", "cF")) -> list[tuple[str, str, str]]:
-    return [(f"X{k}_225", *kind) for k in range(count)]
+def materials(
+    count: int, kind: tuple[str, str] = ("m-3m", "cF"), volume: float = 80.0
+) -> list[tuple[str, str, str, float]]:
+    return [(f"X{k}_225", *kind, volume) for k in range(count)]
+
+
+def emsoft_materials() -> set[str]:
+    """Materials of the library that another simulator did."""
+    with MasterLibrary.open(LIBRARY) as library:
+        return {
+            material_key(record.formula, record.space_group)
+            for record in library.index
+            if record.simulator.startswith("EMsoft")
+        }
 
 
 # Names of materials.
@@ -98,47 +113,72 @@ def _parts(flat: str) -> list[str]:
 def test_left_and_right_quartz_are_one_material():
     assert material_key("SiO2", 152) == material_key("SiO2", 154)
     assert material_key("SiO2", 152) != material_key("SiO2", 151)
-
-
-def test_no_twin_of_a_training_material_is_tested_on():
-    joined = join_mirror_images({"Te1_152": "test", "Te1_154": "train", "Se1_154": "test"})
-    assert joined == {"Te1_152": "train", "Se1_152": "test"}
+    assert entry_key("SiO2", 152) != entry_key("SiO2", 154)
 
 
 # Making a split.
 
 
 def test_the_split_depends_on_nothing_but_the_materials():
-    made = assign(materials(40))
-    assert made == assign(reversed(materials(40)))
-    assert made == assign(materials(40) * 3)
+    made = assign(materials(40), {})
+    assert made == assign(reversed(materials(40)), {})
+    assert made == assign(materials(40) * 3, {})
 
 
-@pytest.mark.parametrize(
-    ("count", "tests", "calibrations"), [(1, 0, 0), (2, 0, 0), (3, 1, 0), (10, 2, 1), (100, 15, 8)]
-)
-def test_the_shares_of_a_stratum(count, tests, calibrations):
-    shares = Counter(assign(materials(count)).values())
+@pytest.mark.parametrize(("count", "tests"), [(1, 0), (2, 0), (3, 1), (10, 2), (100, 20)])
+def test_the_shares_of_a_stratum(count, tests):
+    shares = Counter(assign(materials(count), {}).values())
     assert shares["test"] == tests
-    assert shares["calibration"] == calibrations
-    assert sum(shares.values()) == count
+    assert shares["train"] == count - tests
 
 
 def test_strata_are_split_apart():
-    both = materials(20) + [(f"Y{k}_229", "m-3m", "cI") for k in range(20)]
-    made = assign(both)
-    assert {k: v for k, v in made.items() if k[0] == "X"} == assign(materials(20))
+    both = materials(20) + [(f"Y{k}_229", "m-3m", "cI", 80.0) for k in range(20)]
+    made = assign(both, {})
+    assert {k: v for k, v in made.items() if k[0] == "X"} == assign(materials(20), {})
 
 
-def test_what_must_be_trained_on_is_not_tested_on():
-    fixed = frozenset({"X1_225", "X5_225", "X7_225"})
-    made = assign(materials(10), fixed)
-    assert {made[key] for key in fixed} == {"train"}
-    assert Counter(made.values())["test"] >= 1
+def test_cells_too_large_to_simulate_are_for_training():
+    assert set(assign(materials(40, volume=5000.0), {}).values()) == {"train"}
+    mixed = [(key, *kind, 80.0 if i < 12 else 5000.0) for i, (key, *kind, _) in
+             enumerate(materials(40))]  # fmt: skip
+    tested = {key for key, split in assign(mixed, {}).items() if split == "test"}
+    assert len(tested) == 8
+    assert tested <= {key for key, *_ in mixed[:12]}
 
 
-def test_names_to_be_trained_on_that_are_not_there_do_no_harm():
-    assert assign(materials(10), frozenset({"Z1_1"})) == assign(materials(10))
+def test_the_smallest_cell_of_a_material_counts():
+    large = [(key, *kind, 5000.0) for key, *kind, _ in materials(10)]
+    assert assign(large + materials(10), {}) == assign(materials(10), {})
+
+
+def test_what_is_decided_stays_and_the_rest_is_shared_out():
+    fixed = {"X1_225": "calibration", "X5_225": "simulator", "X7_225": "train"}
+    made = assign(materials(23), fixed)
+    assert {key: made[key] for key in fixed} == fixed
+    shares = Counter(split for key, split in made.items() if key not in fixed)
+    assert shares == {"test": 4, "train": 16}
+
+
+def test_a_stratum_keeps_a_material_to_train_on():
+    keys = [key for key, *_ in materials(5)]
+    made = assign(materials(5), dict.fromkeys(keys[:4], "calibration"))
+    assert made[keys[4]] == "train"
+    made = assign(materials(5), dict.fromkeys(keys[:3], "calibration"))
+    assert sorted(made[key] for key in keys[3:]) == ["test", "train"]
+
+
+def test_decisions_about_materials_that_are_not_there_do_no_harm():
+    assert assign(materials(10), {"Z1_1": "calibration"}) == assign(materials(10), {})
+
+
+def test_what_was_looked_at_is_for_calibration_unless_another_simulator_did_it():
+    without = decided([])
+    assert set(without.values()) == {"calibration"}
+    assert len(without) > 50
+    chosen = next(iter(without))
+    changed = decided([chosen, "Ni1_225"])
+    assert changed == without | {chosen: "simulator", "Ni1_225": "simulator"}
 
 
 # The split of this repository.
@@ -150,7 +190,7 @@ def test_no_material_is_in_the_file_twice():
     assert keys == sorted(keys)
 
 
-def test_every_material_is_in_one_of_the_three_splits():
+def test_every_material_is_in_one_of_the_splits():
     assert set(load_split().values()) == set(SPLITS)
 
 
@@ -166,34 +206,53 @@ def test_the_split_is_stratified():
     for row in rows():
         strata[row["point_group"], row["bravais_lattice"]][row["split"]] += 1
     for stratum, counts in strata.items():
-        total = sum(counts.values())
-        assert counts["train"] >= 1, stratum
         if counts["test"]:
-            assert total >= 3, stratum
-        assert counts["test"] <= max(1, 0.2 * total), stratum
-        assert counts["calibration"] <= max(1, 0.12 * total), stratum
+            assert counts.total() >= 3, stratum
+            assert counts["train"] >= 1, stratum
+        assert counts["test"] <= max(1, 0.25 * counts.total()), stratum
+
+
+def test_there_is_enough_to_train_on_to_choose_by_and_to_test():
     total = Counter(row["split"] for row in rows())
-    assert 0.12 < total["test"] / total.total() < 0.18
-    assert 0.05 < total["calibration"] / total.total() < 0.1
+    assert total["train"] > 0.6 * total.total()
+    assert total["test"] >= 150
+    assert total["calibration"] >= 50
+    for split in ("train", "test"):
+        members = [row for row in rows() if row["split"] == split]
+        assert {row["bravais_lattice"] for row in members} == set(BRAVAIS_LATTICES)
+        assert {laue_group(row["point_group"]) for row in members} == set(LAUE_GROUPS)
 
 
 def test_the_file_is_what_the_code_makes_of_structures_and_library():
     found = [
-        (entry_key(s.formula, s.space_group), s.point_group, s.bravais) for s in load_structures()
+        (material_key(s.formula, s.space_group), s.point_group, s.bravais, s.volume)
+        for s in load_structures()
     ]
     with MasterLibrary.open(LIBRARY) as library:
-        keys = [entry_key(r.formula, r.space_group) for r in library.index]
         found += [
-            (key, record.point_group, record.bravais)
-            for key, record in zip(keys, library.index, strict=True)
+            (material_key(r.formula, r.space_group), r.point_group, r.bravais, float("inf"))
+            for r in library.index
         ]
-        # The common phases that EMsoft's database brings are always for training.
-        common = frozenset(
-            key
-            for key, record in zip(keys, library.index, strict=True)
-            if record.simulator.startswith("EMsoft")
-        )
-    assert join_mirror_images(assign(found, common)) == load_split()
+    assert assign(found, decided(emsoft_materials())) == load_split()
+
+
+def test_mirror_images_are_in_the_file_once():
+    for row in rows():
+        formula, number = row["material"].rsplit("_", 1)
+        assert material_key(formula, int(number)) == row["material"]
+
+
+def test_materials_of_another_simulator_are_kept_apart():
+    common = emsoft_materials()
+    assert len(common) > 30
+    assert {key for key, split in load_split().items() if split == "simulator"} == common
+
+
+def test_materials_that_were_looked_at_are_not_tested_on():
+    looked_at = set(decided([]))
+    assert looked_at <= set(load_split())
+    assert {load_split()[key] for key in looked_at - emsoft_materials()} == {"calibration"}
+    assert {key for key, split in load_split().items() if split == "calibration"} <= looked_at
 
 
 def test_a_material_goes_to_one_split_however_its_formula_is_written():

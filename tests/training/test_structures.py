@@ -10,12 +10,13 @@ import gemmi
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, POINT_GROUPS
+from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.training.grid_symmetry import structure_matrix
 from napari_ebsd_phase.training.structures import (
     Structure,
     find_structures,
+    known_structures,
     load_structures,
     structure_by_uid,
 )
@@ -111,6 +112,17 @@ def test_structures_are_found_by_name_formula_and_symmetry():
     assert {s.bravais for s in find_structures(formula="Fe", point_group="m-3m")} == {"cF", "cI"}
     assert find_structures() == load_structures()
     assert find_structures(point_group="m-3m", bravais="hP") == ()
+
+
+def test_known_structures_are_counted_by_point_group_and_lattice():
+    table = known_structures()
+
+    assert table.shape == (32, 14)
+    assert table.sum() == len(load_structures())
+    assert not table[~COMPATIBLE].any()
+    for point_group, bravais in (("m-3m", "cF"), ("1", "aP"), ("-6", "hP")):
+        count = table[POINT_GROUPS.index(point_group), BRAVAIS_LATTICES.index(bravais)]
+        assert count == len(find_structures(point_group=point_group, bravais=bravais)) > 0
 
 
 def test_an_unknown_name_is_refused():
