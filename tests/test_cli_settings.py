@@ -16,7 +16,7 @@ from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network import Architecture
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.training.band_library import BandLibrarySettings
-from napari_ebsd_phase.training.train import TrainingSettings
+from napari_ebsd_phase.training.settings import TrainingSettings
 
 TRIAL = TrainingSettings(
     patterns=5000,

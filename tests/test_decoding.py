@@ -20,7 +20,7 @@ from napari_ebsd_phase.crystallography import (
     laue_group,
     marginal,
 )
-from napari_ebsd_phase.decoding import PAIRS, decode, lattice_of, parse_prior
+from napari_ebsd_phase.decoding import PAIRS, best_pair, decode, parse_prior
 from napari_ebsd_phase.errors import InputError
 
 
@@ -295,13 +295,23 @@ def test_the_lattice_goes_with_the_point_group():
     lattice = np.full((1, 14), 0.01)
     for name, value in (("hP", 0.5), ("cF", 0.3), ("cI", 0.09)):
         lattice[0, BRAVAIS_LATTICES.index(name)] = value
-    assert BRAVAIS_LATTICES[lattice_of(point, lattice)[0]] == "cF"
-    assert lattice_of(point[0], lattice[0]).shape == ()
+    assert BRAVAIS_LATTICES[best_pair(point, lattice)[1][0]] == "cF"
+    assert best_pair(point[0], lattice[0])[1].shape == ()
 
 
 def test_decoded_names_never_contradict_each_other():
     scores = np.random.default_rng(3).normal(0, 2, (500, 46))
     point, lattice = decode(scores, prior=parse_prior("uniform"), temperature=3.0)
-    chosen = lattice_of(point, lattice)
-    assert COMPATIBLE[point.argmax(axis=1), chosen].all()
+    group, chosen = best_pair(point, lattice)
+    assert COMPATIBLE[group, chosen].all()
     assert (chosen != lattice.argmax(axis=1)).any()
+
+
+def test_a_map_of_many_patterns_is_reported_like_its_parts():
+    """More patterns than are compared at once."""
+    scores = np.random.default_rng(4).normal(0, 2, (700, 46))
+    point, lattice = (np.tile(p, (100, 1)) for p in decode(scores))
+    group, chosen = best_pair(point.reshape(700, 100, 32), lattice.reshape(700, 100, 14))
+    first = best_pair(point[:700], lattice[:700])
+    np.testing.assert_array_equal(group.ravel(), np.tile(first[0], 100))
+    np.testing.assert_array_equal(chosen.ravel(), np.tile(first[1], 100))

@@ -434,6 +434,10 @@ def _check_card(card: dict[str, Any], where: str) -> None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not 0 < value <= top:
             raise InputError(f"the card {where} has no valid {key}: {value!r}")
+    quality = card.get("pattern_threshold")  # None from a network that does not tell patterns
+    number = isinstance(quality, int | float) and not isinstance(quality, bool)
+    if quality is not None and not (number and 0 <= quality <= 1):
+        raise InputError(f"the card {where} has no valid pattern_threshold: {quality!r}")
     for key in ("architecture", "preprocessing", "training", "metrics"):
         if not isinstance(card[key], dict):
             raise InputError(f"the card {where} has no valid {key}")

@@ -274,6 +274,11 @@ def family(name: str) -> str:
         ) from None
 
 
+def level_index(level: str) -> NDArray:
+    """Class index of each of the 32 point groups at a level that follows from the point group."""
+    return marginal(np.eye(len(POINT_GROUPS)), level).argmax(axis=1)
+
+
 def marginal(point_group_probabilities: ArrayLike, level: str) -> NDArray:
     """Probabilities of a coarser level: the sum over the point groups of each of its classes.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import crystallography
-from .decoding import lattice_of
+from .decoding import best_pair
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
@@ -245,18 +245,26 @@ class PhaseMap:
     def most_probable(self, level: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """Return index (-1 where not done) and probability (NaN) of the best class at `level`.
 
-        The Bravais lattice is one that goes with the most probable point group, so that no
-        pattern is called both cubic and hP.
+        The classes of all levels go together, see :func:`~.decoding.best_pair`: no pattern is
+        called both cubic and hP.
         """
-        probabilities = self.probabilities(level)
-        best_class = (
-            lattice_of(self.point_group_probabilities, probabilities)
-            if level == "bravais_lattice"
-            else probabilities.argmax(axis=-1)
-        )
-        index = np.where(self.done, best_class, -1)
-        best = np.take_along_axis(probabilities, np.maximum(index, 0)[..., np.newaxis], axis=-1)
-        return index, np.where(self.done, best[..., 0], np.float32(np.nan))
+        return self._report((level,))[0]
+
+    def _report(self, levels: Sequence[str]) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """What :meth:`most_probable` gives, of several levels for the price of one."""
+        group, lattice = best_pair(self.point_group_probabilities, self.bravais_probabilities)
+        result = []
+        for level in levels:
+            index = (
+                lattice if level == "bravais_lattice" else crystallography.level_index(level)[group]
+            )
+            best = np.take_along_axis(self.probabilities(level), index[..., np.newaxis], axis=-1)[
+                ..., 0
+            ]
+            result.append(
+                (np.where(self.done, index, -1), np.where(self.done, best, np.float32(np.nan)))
+            )
+        return result
 
     @property
     def point_group(self) -> NDArray[np.str_]:
@@ -284,15 +292,15 @@ class PhaseMap:
         """Return the label image and the probability of each label, both (rows, cols).
 
         Codes are those of :func:`label_table`, 0 where undecided or not done. The probability of
-        an undecided pattern is that of its best crystal system; NaN where not done.
+        an undecided pattern is that of its crystal system; NaN where not done.
         """
         threshold = self.threshold if threshold is None else threshold
         codes = np.zeros(self.shape, np.uint8)
         winning = np.full(self.shape, np.nan, np.float32)
         first = 1
         nameable = self.nameable
-        for level in DECISION_LEVELS:
-            index, probability = self.most_probable(level)
+        reports = self._report(DECISION_LEVELS)
+        for level, (index, probability) in zip(DECISION_LEVELS, reports, strict=True):
             # Comparing with NaN is False: what is not done stays undecided.
             decided_here = (codes == 0) & (probability >= threshold) & nameable
             codes[decided_here] = first + index[decided_here]

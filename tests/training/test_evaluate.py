@@ -28,8 +28,8 @@ from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material
 from napari_ebsd_phase.training.pattern_simulation import TRAINING
 from napari_ebsd_phase.training.report import format_evaluation
+from napari_ebsd_phase.training.settings import TrainingSettings
 from napari_ebsd_phase.training.structures import known_structures
-from napari_ebsd_phase.training.train import TrainingSettings
 
 LIBRARY = Path(__file__).parents[2] / "data" / "master_patterns.h5"
 SILICON = Path(str(files("napari_ebsd_phase").joinpath("samples", "silicon")))

@@ -23,12 +23,14 @@ from napari_ebsd_phase.crystallography import (
     POINT_GROUPS,
     crystal_system,
     laue_group,
+    level_index,
     marginal,
     names,
 )
-from napari_ebsd_phase.decoding import parse_prior
+from napari_ebsd_phase.decoding import best_pair, parse_prior
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network import Architecture, SymmetryNet
+from napari_ebsd_phase.phase_map import DECISION_LEVELS
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.screen import find_screen
 from napari_ebsd_phase.training.disturbances import DISTURBANCES
@@ -36,13 +38,10 @@ from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material
 from napari_ebsd_phase.training.pattern_simulation import FAST, GOOD
 from napari_ebsd_phase.training.scores import (
-    DECISION_LEVELS,
     Scores,
-    best_pair,
     decided,
     draw_disturbed,
     draw_scores,
-    level_index,
     level_probabilities,
     measured_scores,
     reported,

@@ -23,11 +23,11 @@ from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material
-from napari_ebsd_phase.training.pattern_simulation import POOR
+from napari_ebsd_phase.training.pattern_simulation import GOOD, POOR, Camera
+from napari_ebsd_phase.training.pattern_stream import PatternStream
+from napari_ebsd_phase.training.settings import TrainingSettings
 from napari_ebsd_phase.training.structures import find_structures
 from napari_ebsd_phase.training.train import (
-    PatternStream,
-    TrainingSettings,
     pair_scores,
     train,
     training_loss,
@@ -451,11 +451,15 @@ def test_the_first_patterns_are_clean_whatever_the_camera(stack):
     assert not torch.equal(*(stream.batch(settings.steps)[0] for stream in streams))
 
 
-def test_checks_between_are_under_one_condition_from_the_first_to_the_last(stack):
-    streams = [
-        PatternStream(stack, MATERIALS, replace(TINY, easy=easy), POOR) for easy in (0.0, 0.9)
-    ]
-    assert torch.equal(*(stream.batch(0)[0] for stream in streams))
+def test_without_a_clean_beginning_the_camera_is_the_one_asked_for(stack):
+    """As in the checks between, which must mean the same from the first to the last."""
+
+    def first(easy: float, camera: Camera) -> torch.Tensor:
+        settings = replace(TINY, easy=easy, disturbed=0.0)
+        return PatternStream(stack, MATERIALS, settings, camera).batch(0)[0]
+
+    assert torch.equal(first(0.0, GOOD), first(1.0, POOR))
+    assert not torch.equal(first(0.0, POOR), first(1.0, POOR))
 
 
 def test_where_a_camera_sees_more_symmetry_either_label_is_given(stack):

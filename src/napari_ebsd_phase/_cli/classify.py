@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .partial import PartialResult
 
 # Of the provenance, what does not change a single probability.
-_NO_MATTER = frozenset({"source", "network", "threshold", "date"})
+_NO_MATTER = frozenset({"source", "network", "threshold", "quality_threshold", "date"})
 
 
 def add(commands: common.Commands) -> None:

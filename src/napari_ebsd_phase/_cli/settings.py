@@ -15,7 +15,7 @@ from ..errors import InputError
 from . import common
 
 if TYPE_CHECKING:
-    from ..training.train import TrainingSettings
+    from ..training.settings import TrainingSettings
 
 _OWN_OPTIONS = ("patterns", "batch_size", "learning_rate", "weight_decay", "seed")
 _OF_THE_NETWORK = ("widths", "blocks", "view")
@@ -65,7 +65,7 @@ def settings_of(folder: Path, args: argparse.Namespace) -> TrainingSettings:
         If a file holds no settings, or they make no sense.
     """
     from ..network import Architecture
-    from ..training.train import TrainingSettings
+    from ..training.settings import TrainingSettings
 
     values: dict[str, Any] = {}
     if args.settings is not None:
@@ -85,7 +85,7 @@ def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     from ..network import Architecture
     from ..preprocessing import Preprocessing
-    from ..training.train import TrainingSettings
+    from ..training.settings import TrainingSettings
 
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -88,13 +88,13 @@ def add(commands: common.Commands) -> None:
         "--derived",
         type=common.whole,
         metavar="N",
-        help="structures derived from each of the table that is for training (default: 6)",
+        help="structures derived from each of the table that is for training (default: 4)",
     )
     drawn.add_argument(
         "--table",
         type=common.whole,
         metavar="N",
-        help="patterns of each of those themselves, under different conditions (default: 2)",
+        help="patterns of each of those themselves, under different conditions (default: 1)",
     )
     drawn.add_argument(
         "--all-splits",

@@ -56,8 +56,8 @@ class BandLibrarySettings:
         Splits whose structures take part.
     """
 
-    table: int = 2
-    derived: int = 6
+    table: int = 1
+    derived: int = 4
     random: int = 6600
     splits: tuple[str, ...] = ("train",)
 

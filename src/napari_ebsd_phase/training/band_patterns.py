@@ -33,7 +33,7 @@ import numpy as np
 from napari_ebsd_phase.errors import InputError
 
 from .grid_symmetry import structure_matrix
-from .library import MasterPattern
+from .library import MasterPattern, master_pattern_of
 from .structures import Structure
 
 __all__ = ["SIMULATOR", "Reflectors", "band_master_pattern", "reflectors"]
@@ -310,22 +310,11 @@ def band_master_pattern(
     bands = reflectors(structure, dmin, debye_waller=debye_waller, most=most)
     values = band_intensities(bands, energy_kev, half_size, depth=depth, blur=blur)
     values = np.tanh(saturation * values)
-    low, high = np.percentile(values[:, ::3, ::3], [0.05, 99.95]).tolist()
-    if not high > low:
-        raise InputError(f"{structure.uid}: no contrast in the bands of this structure")
-    grey = np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    return MasterPattern(
-        key=f"{structure.uid}_{energy_kev:g}kV_bands",
-        structure=structure.uid,
-        name=structure.id,
-        formula=structure.formula,
-        point_group=structure.point_group,
-        bravais=structure.bravais,
-        space_group=structure.space_group,
+    return master_pattern_of(
+        structure,
+        values,
+        f"{structure.uid}_{energy_kev:g}kV_bands",
         energy_kev=float(energy_kev),
         simulator=SIMULATOR,
         dmin_nm=dmin / 10,
-        low=low,
-        high=high,
-        data=grey,
     )

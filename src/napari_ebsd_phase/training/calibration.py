@@ -7,8 +7,9 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..decoding import decode
+from ..phase_map import DECISION_LEVELS
 from .measures import material_weights
-from .scores import DECISION_LEVELS, Scores, decided, level_probabilities, reported
+from .scores import Scores, decided, level_probabilities, reported
 
 __all__ = ["calibrate", "pattern_threshold"]
 

@@ -37,7 +37,7 @@ from .random_structures import (
     z_ratio,
 )
 from .split import material_key
-from .structures import Structure, _formula, structure_by_uid
+from .structures import Structure, chemical_formula, structure_by_uid
 
 __all__ = ["Changes", "derive", "derived_structure", "parent_of", "structure_of_uid"]
 
@@ -159,7 +159,7 @@ def derive(
         cell = _other_cell(rng, parent, growth, changes, strength)
         positions = orbits.moved(rng, structure_matrix(cell), changes.shift * strength)
         same = species == parent.species
-        formula = parent.formula if same else _formula(species)
+        formula = parent.formula if same else chemical_formula(species)
         if (
             (same or material_key(formula, parent.space_group) not in known_materials())
             # Not every distance of a published structure is a usual one.

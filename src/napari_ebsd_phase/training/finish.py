@@ -19,9 +19,10 @@ from .calibration import calibrate, pattern_threshold
 from .evaluate import evaluate_materials
 from .materials import Material
 from .pattern_simulation import TRAINING
+from .pattern_stream import PatternStream
 from .scores import Scores, draw_scores
+from .settings import TrainingSettings
 from .structures import known_structures
-from .train import PatternStream, TrainingSettings
 
 __all__ = ["calibration_scores", "finish"]
 

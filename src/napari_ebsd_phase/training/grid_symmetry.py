@@ -19,7 +19,7 @@ import numpy as np
 
 from .structures import Structure
 
-__all__ = ["fold_grid", "grid_operations", "structure_matrix"]
+__all__ = ["fold_grid", "grid_operations", "maps_atoms", "structure_matrix"]
 
 # Of a product of rotations with entries of order 1, between symmetry-adapted cell parameters.
 LATTICE_TOLERANCE = 1e-4
@@ -71,7 +71,7 @@ def grid_operations(structure: Structure, tolerance: float = 0.02) -> np.ndarray
     for operation in _operations_of_the_grid():
         matrix = inverse @ operation @ basis
         integers = np.rint(matrix)
-        if np.abs(matrix - integers).max() < LATTICE_TOLERANCE and _maps_atoms(
+        if np.abs(matrix - integers).max() < LATTICE_TOLERANCE and maps_atoms(
             integers, positions, species, basis, tolerance
         ):
             kept.append(operation)
@@ -87,7 +87,7 @@ def _operations_of_the_grid() -> list[np.ndarray]:
     return operations
 
 
-def _maps_atoms(
+def maps_atoms(
     rotation: np.ndarray,
     positions: np.ndarray,
     species: np.ndarray,

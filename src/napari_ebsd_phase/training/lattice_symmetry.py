@@ -21,7 +21,7 @@ import numpy as np
 
 from napari_ebsd_phase.crystallography import POINT_GROUPS
 
-from .grid_symmetry import _maps_atoms, structure_matrix
+from .grid_symmetry import maps_atoms, structure_matrix
 from .structures import Structure
 
 __all__ = [
@@ -185,7 +185,7 @@ def point_operations(structure: Structure, tolerance: float = 0.02) -> np.ndarra
     maps = lattice_maps(basis)
     integers = np.rint(inverse @ maps @ basis)
     while True:
-        kept = [_maps_atoms(m, positions, species, basis, tolerance) for m in integers]
+        kept = [maps_atoms(m, positions, species, basis, tolerance) for m in integers]
         operations = closest_rotation(maps[kept])
         group = generate_group(operations)
         if group is not None and len(group) == len(operations):

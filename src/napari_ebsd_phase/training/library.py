@@ -26,7 +26,7 @@ import numpy as np
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.export._atomic import replacing
 
-from .structures import structure_by_uid
+from .structures import Structure, structure_by_uid
 
 __all__ = [
     "MasterLibrary",
@@ -35,6 +35,7 @@ __all__ = [
     "build_library",
     "load_master_pattern",
     "load_master_pattern_stack",
+    "master_pattern_of",
     "read_folder",
     "save_master_pattern",
     "save_master_pattern_stack",
@@ -97,6 +98,46 @@ class MasterPattern(MasterRecord):
         return (self.low + self.data.astype(np.float32) * (self.high - self.low) / 255).astype(
             np.float32
         )
+
+
+def master_pattern_of(
+    structure: Structure, values: np.ndarray, key: str, **facts: Any
+) -> MasterPattern:
+    """Master pattern of simulated intensities: their range becomes 256 grey levels.
+
+    Parameters
+    ----------
+    structure
+        The structure that was simulated.
+    values
+        (2, n, n) intensities.
+    key
+        Name of the pattern.
+    **facts
+        ``energy_kev``, ``simulator`` and ``dmin_nm`` of the record.
+
+    Raises
+    ------
+    InputError
+        If the intensities have no contrast or are not all numbers.
+    """
+    # A few points on the brightest zone axes must not take the grey levels of all others.
+    low, high = np.percentile(values, [0.05, 99.95]).tolist()
+    if not (np.isfinite(values).all() and high > low):
+        raise InputError(f"{structure.uid}: the simulator found no contrast in this structure")
+    return MasterPattern(
+        key=key,
+        structure=structure.uid,
+        name=structure.id,
+        formula=structure.formula,
+        point_group=structure.point_group,
+        bravais=structure.bravais,
+        space_group=structure.space_group,
+        low=low,
+        high=high,
+        data=np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8),
+        **facts,
+    )
 
 
 class MasterLibrary:

@@ -36,7 +36,7 @@ from napari_ebsd_phase.errors import InputError
 
 from .grid_symmetry import structure_matrix
 from .split import material_key
-from .structures import Structure, _formula, load_structures
+from .structures import Structure, chemical_formula, load_structures
 
 __all__ = [
     "ELEMENTS",
@@ -375,7 +375,7 @@ def _attempt(rng: np.random.Generator, number: int, uid: str, need: float) -> St
     scale = rng.uniform(0.84, 1.04) / contact_ratio(shape, names, positions)
     cell = (*(float(length * scale) for length in shape[:3]), *shape[3:])
     volume = float(np.linalg.det(structure_matrix(cell)))
-    formula = _formula(names)
+    formula = chemical_formula(names)
     if (
         not 6 <= volume / len(names) <= 28
         or not 15 <= volume <= 600 + 700 * need**3

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..crystallography import LEVELS
+from ..phase_map import DECISION_LEVELS
 from .disturbances import DISTURBANCES
-from .scores import DECISION_LEVELS
 from .summary import POOLED
 from .tested import TESTS
 

@@ -12,15 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..classifier import Classifier, Outputs
-from ..crystallography import (
-    BRAVAIS_LATTICES,
-    LAUE_INDEX,
-    POINT_GROUPS,
-    SYSTEM_INDEX,
-    marginal,
-)
-from ..decoding import PAIRS
+from ..crystallography import BRAVAIS_LATTICES, POINT_GROUPS, level_index, marginal
+from ..decoding import best_pair
 from ..errors import InputError
+from ..phase_map import DECISION_LEVELS
 from ..scan import load_scan
 from ..screen import find_screen
 from .disturbances import DISTURBANCES, draw_disturbances
@@ -28,19 +23,15 @@ from .materials import Material
 from .pattern_simulation import Camera, simulate_group
 
 __all__ = [
-    "DECISION_LEVELS",
     "Scores",
-    "best_pair",
     "decided",
     "draw_disturbed",
     "draw_scores",
-    "level_index",
     "level_probabilities",
     "measured_scores",
     "reported",
 ]
 
-DECISION_LEVELS = ("point_group", "laue_group", "crystal_system")
 _GROUP = 16  # patterns that share a frame size and screen
 
 
@@ -77,47 +68,15 @@ class Scores:
         return level_index(level)[self.point_group]
 
 
-def level_index(level: str) -> np.ndarray:
-    """Class index at a level of each of the 32 point groups."""
-    return marginal(np.eye(len(POINT_GROUPS)), level).argmax(axis=1)
-
-
 def level_probabilities(point: np.ndarray, lattice: np.ndarray, level: str) -> np.ndarray:
     """Probabilities (n, classes) of one level from those of point groups and lattices."""
     return lattice if level == "bravais_lattice" else marginal(point, level)
 
 
-def best_pair(point: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The point group and the lattice to report: those that get the most names right.
-
-    A report has four names: point group, Laue group, crystal system and lattice. The most probable
-    name of each may contradict another: the most probable point group need not be of the most
-    probable Laue group. Of the pairs of point group and lattice that exist, this takes the one with
-    the highest expected number of right names, which is the sum of the four probabilities.
-
-    Parameters
-    ----------
-    point, lattice
-        Probabilities of shapes (n, 32) and (n, 14).
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Indices of point groups and of lattices, both of shape (n,).
-    """
-    names_right = (
-        point
-        + marginal(point, "laue_group")[:, LAUE_INDEX]
-        + marginal(point, "crystal_system")[:, SYSTEM_INDEX]
-    )
-    best = (names_right[:, PAIRS[:, 0]] + lattice[:, PAIRS[:, 1]]).argmax(axis=1)
-    return PAIRS[best, 0], PAIRS[best, 1]
-
-
 def reported(point: np.ndarray, lattice: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray]:
     """Class that a user is told at a level, and its probability; both of shape (n,).
 
-    The classes of all levels go together, see :func:`best_pair`.
+    The classes of all levels go together, see :func:`~napari_ebsd_phase.decoding.best_pair`.
     """
     group, bravais = best_pair(point, lattice)
     best = bravais if level == "bravais_lattice" else level_index(level)[group]

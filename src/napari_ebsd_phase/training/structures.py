@@ -31,6 +31,7 @@ from napari_ebsd_phase.errors import InputError
 
 __all__ = [
     "Structure",
+    "chemical_formula",
     "find_structures",
     "known_structures",
     "load_structures",
@@ -135,7 +136,7 @@ class Structure:
             id=path.stem,
             source=path.name,
             licence="",
-            formula=_formula(species),
+            formula=chemical_formula(species),
             space_group=number,
             point_group=point_group_of_space_group(number),
             bravais=bravais_lattice_of_space_group(number),
@@ -147,7 +148,8 @@ class Structure:
         )
 
 
-def _formula(species: tuple[str, ...]) -> str:
+def chemical_formula(species: tuple[str, ...]) -> str:
+    """Formula of the elements of a cell, in alphabetical order and smallest whole numbers."""
     counts = Counter(species)
     units = gcd(*counts.values())
     return "".join(

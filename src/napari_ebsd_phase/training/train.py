@@ -12,219 +12,30 @@ from __future__ import annotations
 
 import json
 import math
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, LAUE_INDEX, POINT_GROUPS
+from ..crystallography import BRAVAIS_LATTICES, LAUE_INDEX, POINT_GROUPS
 from ..decoding import PAIRS
 from ..errors import InputError
-from ..network import Architecture, SymmetryNet
-from ..preprocessing import Preprocessing, prepare
+from ..network import SymmetryNet
 from .checkpoint import load_checkpoint, save_checkpoint
-from .disturbances import draw_disturbed_group
 from .log import COLUMNS, append_row, trim
 from .materials import Material
 from .optimiser import Optimiser
-from .pattern_simulation import FAST, GOOD, TRAINING, Camera, simulate_group
-from .structures import known_structures
+from .pattern_simulation import FAST
+from .pattern_stream import PatternStream
+from .settings import TrainingSettings
 
-__all__ = ["PatternStream", "TrainingSettings", "train"]
+__all__ = ["pair_scores", "quick_check", "train", "training_loss"]
 
 CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
-
-
-_KINDS = {"dynamical": 0.3, "table": 0.1, "derived": 0.3, "random": 0.3}
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Everything that decides a training run, apart from the master patterns.
-
-    Parameters
-    ----------
-    patterns
-        Number of patterns to train on; the learning rate falls to zero over them.
-    batch_size, group
-        Patterns a step, and patterns that share a frame size and screen.
-    learning_rate, matrix_learning_rate, weight_decay, warmup
-        Of AdamW and of Muon (see :mod:`.optimiser`), with a cosine schedule after a linear warm-up
-        of this many steps.
-    averaging
-        Decay of the exponential moving average of the weights, per step.
-    balance
-        Sampling weight of a point group and lattice pair is its number of known structures to
-        this power: 0 is fully balanced, 1 follows the table of structures.
-    kinds
-        Shares of the kinds of materials (:data:`.materials.KINDS`); what a pair does not have goes
-        to its other kinds.
-    disturbed
-        Share of the groups that hold no single pattern, see :mod:`.disturbances`.
-    easy
-        Share of the run in which clean patterns (:data:`.pattern_simulation.GOOD`) give way to
-        those of all conditions: symmetry is learned faster where it is seen.
-    seed
-        Of weights and patterns.
-    """
-
-    patterns: int = 3_000_000
-    batch_size: int = 256
-    group: int = 16
-    learning_rate: float = 4e-3
-    matrix_learning_rate: float = 0.03
-    weight_decay: float = 0.02
-    warmup: int = 300
-    averaging: float = 0.999
-    balance: float = 0.5
-    kinds: Mapping[str, float] = field(default_factory=lambda: dict(_KINDS))
-    disturbed: float = 0.06
-    easy: float = 0.3
-    seed: int = 0
-    architecture: Architecture = field(default_factory=Architecture)
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-
-    @property
-    def steps(self) -> int:
-        """Number of optimiser steps."""
-        return max(1, self.patterns // self.batch_size)
-
-
-class PatternStream:
-    """Batches of prepared, labelled patterns; each batch depends on the seed and its number only.
-
-    Parameters
-    ----------
-    stack
-        Master patterns, uint8 of shape (m, 2, n, n).
-    materials
-        The materials to draw from.
-    settings
-        Batch size, balance, preprocessing and seed.
-    camera
-        Camera conditions.
-    """
-
-    def __init__(
-        self,
-        stack: np.ndarray,
-        materials: Sequence[Material],
-        settings: TrainingSettings,
-        camera: Camera = TRAINING,
-    ) -> None:
-        if not materials:
-            raise InputError("no materials to train on: the library has none in this split")
-        self.stack, self.materials = stack, list(materials)
-        self.settings, self.camera = settings, camera
-        self.ramp = camera is TRAINING and settings.easy > 0
-        labels = [
-            (POINT_GROUPS.index(m.point_group), BRAVAIS_LATTICES.index(m.bravais))
-            for m in self.materials
-        ]
-        self.labels = np.array(labels, dtype=np.int64)
-        pair_of = {(int(p), int(b)): i for i, (p, b) in enumerate(PAIRS)}
-        self.pairs = np.array([pair_of[label] for label in labels], dtype=np.int64)
-        self.apparent = self.pairs.copy()
-        for i, material in enumerate(self.materials):
-            if material.apparent is not None:
-                group, lattice = material.apparent
-                self.apparent[i] = pair_of[
-                    POINT_GROUPS.index(group), BRAVAIS_LATTICES.index(lattice)
-                ]
-        table = known_structures()[PAIRS[:, 0], PAIRS[:, 1]]
-        share = np.maximum(table, 0.5) ** settings.balance
-        share[np.bincount(self.pairs, minlength=len(PAIRS)) == 0] = 0.0
-        self.pair_frequency = share / share.sum()
-        self.material_frequency = self._material_frequency()
-
-    def _material_frequency(self) -> np.ndarray:
-        """How often each material is drawn: by pair, within it by kind, and then alike."""
-        kinds = np.array([m.kind for m in self.materials])
-        shares = self.settings.kinds
-        frequency = np.zeros(len(kinds))
-        for pair in np.unique(self.pairs):
-            here = self.pairs == pair
-            weights = {k: shares.get(k, 0.0) for k in np.unique(kinds[here]).tolist()}
-            total = sum(weights.values())
-            for kind, weight in weights.items():
-                members = here & (kinds == kind)
-                # A pair of which there are only kinds with no share is not lost.
-                part = weight / total if total > 0 else 1 / len(weights)
-                frequency[members] = self.pair_frequency[pair] * part / members.sum()
-        return frequency / frequency.sum()
-
-    def training_prior(self) -> np.ndarray:
-        """Frequency of each pair in the stream, shape (32, 14)."""
-        table = np.zeros(COMPATIBLE.shape)
-        table[PAIRS[:, 0], PAIRS[:, 1]] = self.pair_frequency
-        return table
-
-    def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Batch by number: input (batch, 1, size, size) and pair indices (batch,).
-
-        The index is -1 where there is no single pattern.
-        """
-        s = self.settings
-        rng = np.random.default_rng([s.seed, number])
-        drawn = rng.choice(len(self.materials), size=s.batch_size, p=self.material_frequency)
-        # Where a camera sees more symmetry than there is, either answer is right half the time.
-        labels = np.where(rng.random(len(drawn)) < 0.5, self.pairs[drawn], self.apparent[drawn])
-        inputs = []
-        for start in range(0, s.batch_size, s.group):
-            part = drawn[start : start + s.group]
-            easy = self.ramp and rng.random() > number / max(1.0, s.easy * s.steps)
-            camera = GOOD if easy else self.camera
-            if rng.random() < s.disturbed:
-                frames, mask = draw_disturbed_group(
-                    len(part), self.stack, self.materials, camera, rng
-                )
-                labels[start : start + s.group] = -1
-            else:
-                chosen = np.array([rng.choice(self.materials[m].masters) for m in part])
-                frames, mask = simulate_group(self.stack, chosen, camera, rng)
-            inputs.append(prepare(frames, s.preprocessing, mask=mask))
-        return torch.cat(inputs), torch.from_numpy(labels)
-
-    def batches(self, first: int, last: int, workers: int = 1) -> Iterator[Any]:
-        """Batches ``first`` to ``last - 1`` in order, made ahead by threads."""
-        slots = [queue.Queue[Any](maxsize=4) for _ in range(workers)]
-        stop = threading.Event()
-
-        def produce(worker: int) -> None:
-            for number in range(first + worker, last, workers):
-                try:
-                    item: Any = self.batch(number)
-                except Exception as error:  # handed to the consumer, which raises it
-                    item = error
-                while not stop.is_set():
-                    try:
-                        slots[worker].put(item, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if stop.is_set() or isinstance(item, Exception):
-                    return
-
-        threads = [threading.Thread(target=produce, args=(w,), daemon=True) for w in range(workers)]
-        for thread in threads:
-            thread.start()
-        try:
-            for number in range(first, last):
-                item = slots[(number - first) % workers].get()
-                if isinstance(item, Exception):
-                    raise item
-                yield item
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
 
 
 def pair_scores(scores: torch.Tensor) -> torch.Tensor:
@@ -401,7 +212,9 @@ def train(
     _write_settings(folder, settings, materials)
     stream = PatternStream(stack, materials["train"], settings)
     checks = (
-        PatternStream(stack, materials["calibration"], replace(settings, disturbed=0.0), FAST)
+        PatternStream(
+            stack, materials["calibration"], replace(settings, disturbed=0.0, easy=0.0), FAST
+        )
         if materials.get("calibration")
         else None
     )

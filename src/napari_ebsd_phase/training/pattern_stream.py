@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The patterns of a training run: simulated on the fly, labelled, prepared, in batches."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from ..decoding import PAIRS
+from ..errors import InputError
+from ..preprocessing import prepare
+from .disturbances import draw_disturbed_group
+from .materials import Material
+from .pattern_simulation import GOOD, TRAINING, Camera, simulate_group
+from .settings import TrainingSettings
+from .structures import known_structures
+
+__all__ = ["PatternStream"]
+
+
+class PatternStream:
+    """Batches of prepared, labelled patterns; each batch depends on the seed and its number only.
+
+    Parameters
+    ----------
+    stack
+        Master patterns, uint8 of shape (m, 2, n, n).
+    materials
+        The materials to draw from.
+    settings
+        Batch size, balance, preprocessing and seed.
+    camera
+        Camera conditions.
+    """
+
+    def __init__(
+        self,
+        stack: np.ndarray,
+        materials: Sequence[Material],
+        settings: TrainingSettings,
+        camera: Camera = TRAINING,
+    ) -> None:
+        if not materials:
+            raise InputError("no materials to train on: the library has none in this split")
+        self.stack, self.materials = stack, list(materials)
+        self.settings, self.camera = settings, camera
+        labels = [
+            (POINT_GROUPS.index(m.point_group), BRAVAIS_LATTICES.index(m.bravais))
+            for m in self.materials
+        ]
+        self.labels = np.array(labels, dtype=np.int64)
+        pair_of = {(int(p), int(b)): i for i, (p, b) in enumerate(PAIRS)}
+        self.pairs = np.array([pair_of[label] for label in labels], dtype=np.int64)
+        self.apparent = self.pairs.copy()
+        for i, material in enumerate(self.materials):
+            if material.apparent is not None:
+                group, lattice = material.apparent
+                self.apparent[i] = pair_of[
+                    POINT_GROUPS.index(group), BRAVAIS_LATTICES.index(lattice)
+                ]
+        table = known_structures()[PAIRS[:, 0], PAIRS[:, 1]]
+        share = np.maximum(table, 0.5) ** settings.balance
+        share[np.bincount(self.pairs, minlength=len(PAIRS)) == 0] = 0.0
+        self.pair_frequency = share / share.sum()
+        self.material_frequency = self._material_frequency()
+
+    def _material_frequency(self) -> np.ndarray:
+        """How often each material is drawn: by pair, within it by kind, and then alike."""
+        kinds = np.array([m.kind for m in self.materials])
+        shares = self.settings.kinds
+        frequency = np.zeros(len(kinds))
+        for pair in np.unique(self.pairs):
+            here = self.pairs == pair
+            weights = {k: shares.get(k, 0.0) for k in np.unique(kinds[here]).tolist()}
+            total = sum(weights.values())
+            for kind, weight in weights.items():
+                members = here & (kinds == kind)
+                # A pair of which there are only kinds with no share is not lost.
+                part = weight / total if total > 0 else 1 / len(weights)
+                frequency[members] = self.pair_frequency[pair] * part / members.sum()
+        return frequency / frequency.sum()
+
+    def training_prior(self) -> np.ndarray:
+        """Frequency of each pair in the stream, shape (32, 14)."""
+        table = np.zeros(COMPATIBLE.shape)
+        table[PAIRS[:, 0], PAIRS[:, 1]] = self.pair_frequency
+        return table
+
+    def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Batch by number: input (batch, 1, size, size) and pair indices (batch,).
+
+        The index is -1 where there is no single pattern.
+        """
+        s = self.settings
+        rng = np.random.default_rng([s.seed, number])
+        drawn = rng.choice(len(self.materials), size=s.batch_size, p=self.material_frequency)
+        # Where a camera sees more symmetry than there is, either answer is right half the time.
+        labels = np.where(rng.random(len(drawn)) < 0.5, self.pairs[drawn], self.apparent[drawn])
+        inputs = []
+        for start in range(0, s.batch_size, s.group):
+            part = drawn[start : start + s.group]
+            # Drawn in any case: the same frames come whether the run begins easily or not.
+            turn = rng.random()
+            easy = s.easy > 0 and turn > number / max(1.0, s.easy * s.steps)
+            camera = GOOD if easy else self.camera
+            if rng.random() < s.disturbed:
+                frames, mask = draw_disturbed_group(
+                    len(part), self.stack, self.materials, camera, rng
+                )
+                labels[start : start + s.group] = -1
+            else:
+                chosen = np.array([rng.choice(self.materials[m].masters) for m in part])
+                frames, mask = simulate_group(self.stack, chosen, camera, rng)
+            inputs.append(prepare(frames, s.preprocessing, mask=mask))
+        return torch.cat(inputs), torch.from_numpy(labels)
+
+    def batches(self, first: int, last: int, workers: int = 1) -> Iterator[Any]:
+        """Batches ``first`` to ``last - 1`` in order, made ahead by threads."""
+        slots = [queue.Queue[Any](maxsize=4) for _ in range(workers)]
+        stop = threading.Event()
+
+        def produce(worker: int) -> None:
+            for number in range(first + worker, last, workers):
+                try:
+                    item: Any = self.batch(number)
+                except Exception as error:  # handed to the consumer, which raises it
+                    item = error
+                while not stop.is_set():
+                    try:
+                        slots[worker].put(item, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if stop.is_set() or isinstance(item, Exception):
+                    return
+
+        threads = [threading.Thread(target=produce, args=(w,), daemon=True) for w in range(workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(first, last):
+                item = slots[(number - first) % workers].get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
