@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.samples import sample_path
+from napari_ebsd_phase.scan import load_scan
 from napari_ebsd_phase.screen import find_screen
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import (
@@ -251,3 +254,17 @@ def test_the_screen_of_nearly_every_single_simulated_frame_is_found(masters):
         overlaps.append(overlap(find_screen(frames), true))
     # A few frames are so overexposed that nothing can be told.
     assert np.mean(np.array(overlaps) > 0.9) > 0.97
+
+
+def test_the_half_shadow_at_the_rim_of_a_screen_is_left_out():
+    """Measured on the bundled silicon frames: the outermost 2 % of the screen are darker."""
+    with load_scan(sample_path("silicon")) as scan:
+        for col in range(scan.shape[1]):
+            frame = scan.pattern(0, col).astype(float)
+            found = find_screen(frame)
+            outside = np.pad(~found, 1, mode="edge")
+            depth = ndimage.distance_transform_edt(~outside)[1:-1, 1:-1]
+            rim = np.median(frame[(depth > 0) & (depth <= 4)])
+            inside = np.median(frame[(depth > 12) & (depth <= 20)])
+            assert rim > 0.87 * inside
+            assert 0.75 < found.mean() < 0.84

@@ -19,6 +19,10 @@ _MIN_BORDER = 0.002  # smaller border areas are dark band edges or dead pixels, 
 # within 2 % of black; next to a dark corner of a bell it is 11 to 27 %, and the corner 4 to 8 %.
 _STEP = 0.30
 _BLACK = 0.03
+# The half shadow of measured screens is up to 2.5 % of the frame deep, and at its edge a quarter
+# darker than the screen.
+_RIM = 0.03
+_LIT = 0.92
 _MIN_SCREEN = 0.15  # a screen found smaller than this is a wrong guess: use the whole frame
 
 
@@ -68,8 +72,33 @@ def find_screen(patterns: np.ndarray) -> np.ndarray:
     padded = np.pad(screen, 4 * step, mode="edge")
     padded = ndimage.binary_opening(padded, cross, iterations=step)
     padded = ndimage.binary_erosion(padded, cross, iterations=step)
-    screen = padded[4 * step : -4 * step, 4 * step : -4 * step]
+    screen = _out_of_the_half_shadow(padded[4 * step : -4 * step, 4 * step : -4 * step], mean)
     return screen if screen.mean() >= _MIN_SCREEN else whole
+
+
+def _out_of_the_half_shadow(screen: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The screen without its rim, as far as that is darker than what lies just inside.
+
+    A mount a little in front of the phosphor takes part of the light from the rim. Left in, the rim
+    is the strongest contrast of the frame, and what is divided by it loses its bands.
+    """
+    short = min(mean.shape)
+    # Padded, since nothing casts a shadow along the frame's own edge.
+    depth = ndimage.distance_transform_edt(np.pad(screen, short, mode="edge"))
+    depth = depth[short:-short, short:-short] / short
+    inside = screen & (depth > _RIM) & (depth <= 2 * _RIM)
+    if screen.all() or not inside.any():
+        return screen
+    black = float(mean[~screen].min())
+    level = float(np.median(mean[inside])) - black
+    ring = max(1.0, short / 200) / short
+    cut = 0.0
+    while cut + ring <= _RIM:
+        here = screen & (depth > cut) & (depth <= cut + ring)
+        if not here.any() or np.median(mean[here]) - black >= _LIT * level:
+            break
+        cut += ring
+    return screen & (depth > cut)
 
 
 def _touching_edge(area: np.ndarray) -> np.ndarray:
