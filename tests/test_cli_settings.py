@@ -24,6 +24,7 @@ TRIAL = TrainingSettings(
     matrix_learning_rate=0.01,
     balance=0.25,
     kinds={"dynamical": 1.0, "random": 0.5},
+    train_on=("train", "simulator"),
     architecture=Architecture(widths=(8, 16, 32), blocks=(1, 1, 2), view="pixels"),
     preprocessing=Preprocessing(size=96),
 )
@@ -59,6 +60,10 @@ def test_the_network_is_given_by_lists(tmp_path):
     found = settings(tmp_path, "--widths", "8, 16", "--blocks", "1,3", "--view", "pixels")
     assert found.architecture == Architecture(widths=(8, 16), blocks=(1, 3), view="pixels")
     assert settings(tmp_path, "--view", "pixels").architecture == Architecture(view="pixels")
+
+
+def test_the_splits_to_train_on_are_given_by_a_list(tmp_path):
+    assert settings(tmp_path, "--train-on", "train, simulator").train_on == ("train", "simulator")
 
 
 def test_the_settings_of_another_run_are_taken_whole(tmp_path):
@@ -110,6 +115,10 @@ def test_a_run_from_before_there_was_a_choice_had_a_network_of_pixels(tmp_path):
         ({"kinds": {"measured": 1.0}}, "kinds"),
         ({"kinds": {"table": "all"}}, "kinds"),
         ({"kinds": 0.5}, "kinds"),
+        ({"train_on": "train"}, "train_on"),
+        ({"train_on": ["everything"]}, "train_on"),
+        ({"train_on": [["train"]]}, "train_on"),
+        ({"train_on": []}, "train_on"),
         ({"architecture": "large"}, "architecture"),
         ({"architecture": {"widths": [8]}}, "blocks"),
         ({"architecture": Architecture().to_dict() | {"view": "sounds"}}, "sounds"),

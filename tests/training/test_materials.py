@@ -183,6 +183,21 @@ def test_nothing_made_from_a_material_that_is_tested_on_is_trained_on(tmp_path, 
     assert len(stack) == 5
 
 
+def test_common_phases_can_be_trained_on_with_all_that_is_made_from_them(tmp_path):
+    (common,), (tested,) = structures_of("simulator", 1), structures_of("test", 1)
+    patterns = [
+        of_structure(common, 1, simulator="EMsoft 5.0"),
+        of_structure(common, 2, uid=f"{common.uid}d0"),
+        of_structure(tested, 3, simulator="de-ebsd"),
+        of_structure(tested, 4),
+    ]
+    with libraries(tmp_path, patterns) as opened:
+        _, materials = load_materials(*opened, train_on=("train", "simulator"))
+    assert {m.masters for m in materials["train"]} == {(0,), (1,)}
+    assert materials["simulator"] == []
+    assert [m.masters for m in materials["test"]] == [(2,)]
+
+
 def test_a_structure_that_no_camera_can_tell_from_others_is_left_out(tmp_path):
     verdict = next(v for v in load_verdicts().values() if v.verdict == "leave out")
     hidden = structure_by_uid(verdict.structure)

@@ -17,7 +17,8 @@ from . import common
 if TYPE_CHECKING:
     from ..training.settings import TrainingSettings
 
-_OWN_OPTIONS = ("patterns", "batch_size", "learning_rate", "weight_decay", "seed")
+_OWN_OPTIONS = ("patterns", "batch_size", "learning_rate", "weight_decay", "seed", "train_on")
+_SPLITS = ("train", "simulator", "calibration", "test")
 _OF_THE_NETWORK = ("widths", "blocks", "view")
 
 
@@ -35,6 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--learning-rate", type=common.positive, metavar="X", help="(default: 0.004)")
     run.add_argument("--weight-decay", type=common.positive, metavar="X", help="(default: 0.02)")
     run.add_argument("--seed", type=common.whole, metavar="N", help="(default: 0)")
+    run.add_argument(
+        "--train-on",
+        type=_splits,
+        metavar="SPLIT,...",
+        help="materials to train on (default: train). For a network of your own add simulator, the "
+        "common phases kept for a test; with calibration or test in it nothing is left to test on",
+    )
     run.add_argument(
         "--widths", type=_counts, metavar="N,...", help="channels of each stage (default: 24,48,96)"
     )
@@ -100,6 +108,8 @@ def _read(path: Path) -> dict[str, Any]:
     for name, value in values.items():
         if name not in defaults or not _is_like(value, defaults[name], least=name != "seed"):
             raise InputError(f"'{path}': {name} cannot be {json.dumps(value)} in this version")
+    if "train_on" in values:
+        values["train_on"] = tuple(values["train_on"])
     for name, kind in (("architecture", Architecture), ("preprocessing", Preprocessing)):
         if name in values:
             try:
@@ -115,6 +125,8 @@ def _is_like(value: object, default: object, least: int) -> bool:
         return type(value) is int and value >= least
     if isinstance(default, float):
         return type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+    if isinstance(default, tuple):
+        return isinstance(value, list) and bool(value) and all(v in _SPLITS for v in value)
     if isinstance(default, Mapping):
         return isinstance(value, dict) and all(
             name in default and _is_like(share, 1.0, 0) for name, share in value.items()
@@ -125,3 +137,11 @@ def _is_like(value: object, default: object, least: int) -> bool:
 def _counts(text: str) -> tuple[int, ...]:
     """Value of an option that is some numbers, as in ``24,48,96``."""
     return tuple(common.count(part.strip()) for part in text.split(","))
+
+
+def _splits(text: str) -> tuple[str, ...]:
+    """Value of ``--train-on``, as in ``train,simulator``."""
+    names = tuple(part.strip() for part in text.split(","))
+    if not set(names) <= set(_SPLITS):
+        raise argparse.ArgumentTypeError(f"{text!r}: the splits are {', '.join(_SPLITS)}")
+    return names

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     settings = settings_of(folder, args)
     with ExitStack() as opened:
         libraries = [opened.enter_context(MasterLibrary.open(path)) for path in args.library]
-        stack, by_split = load_materials(*libraries)
+        stack, by_split = load_materials(*libraries, train_on=settings.train_on)
     materials: dict[str, Sequence[Material]] = {**by_split}
     if not materials["train"]:
         raise InputError(

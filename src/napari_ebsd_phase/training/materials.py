@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,7 @@ def _place(record: MasterRecord) -> tuple[str, str, str]:
 
 def load_materials(
     *libraries: MasterLibrary,
+    train_on: Collection[str] = ("train",),
 ) -> tuple[np.ndarray, dict[str, list[Material]]]:
     """All master patterns of some libraries in memory, and their materials by split.
 
@@ -65,6 +67,9 @@ def load_materials(
     ----------
     *libraries
         Open libraries, with at least one master pattern between them, all of one size.
+    train_on
+        Splits to train on. A network for users is worth more with the common phases that the split
+        ``simulator`` keeps for a test; that test is then one of seen materials.
 
     Returns
     -------
@@ -95,6 +100,7 @@ def load_materials(
     verdicts = load_verdicts()
     for i, record in enumerate(records):
         key, split, kind = _place(record)
+        split = "train" if split in train_on else split
         verdict = verdicts.get(record.structure)
         if verdict is not None and verdict.verdict == "leave out":
             continue

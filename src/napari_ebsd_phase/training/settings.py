@@ -42,6 +42,8 @@ class TrainingSettings:
         those of all conditions: symmetry is learned faster where it is seen.
     seed
         Of weights and patterns.
+    train_on
+        Splits whose materials are trained on, see :func:`.materials.load_materials`.
     """
 
     patterns: int = 3_000_000
@@ -57,6 +59,7 @@ class TrainingSettings:
     disturbed: float = 0.06
     easy: float = 0.3
     seed: int = 0
+    train_on: tuple[str, ...] = ("train",)
     architecture: Architecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
