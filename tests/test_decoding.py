@@ -141,6 +141,18 @@ def test_temperature_divides_the_scores():
 # Priors.
 
 
+def test_evidence_and_prior_are_tempered_together():
+    """Tempered or not, the pair that Bayes' rule prefers stays the preferred one."""
+    prior = np.random.default_rng(5).random((32, 14)) ** 4 * COMPATIBLE
+    values = scores()
+    for a, b in zip(
+        decode(values, prior=prior, training_prior=COMPATIBLE, temperature=2.0),
+        decode(values / 2.0, prior=np.sqrt(prior), training_prior=COMPATIBLE),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_the_training_prior_is_replaced_exactly_as_bayes_says():
     """A constructed case: likelihoods are known, and scores are what perfect training gives."""
     rng = np.random.default_rng(3)

@@ -50,8 +50,7 @@ def decode(
         Frequencies of the pairs in training, shape (32, 14); divided out when `prior` is given.
         Uniform over the pairs when None.
     temperature
-        Calibration: the evidence (scores less the training frequencies, if `prior` is given)
-        is divided by it.
+        Calibration: what evidence and prior say together is divided by it.
 
     Returns
     -------
@@ -70,7 +69,6 @@ def decode(
     if scores.ndim != 2 or scores.shape[1] != outputs:
         raise InputError(f"scores must have the shape (n, {outputs}), not {scores.shape}")
     joint = scores[:, PAIRS[:, 0]] + scores[:, len(POINT_GROUPS) + PAIRS[:, 1]]
-    wanted: np.ndarray | None = None
     if prior is not None:
         wanted = _of_pairs(prior, "the class prior")
         if not np.isfinite(wanted).all() or (wanted < 0).any() or not wanted.any():
@@ -82,13 +80,11 @@ def decode(
                 raise InputError("the training prior holds no point group and lattice that exist")
         # A pair that training never showed has no learned score: it keeps the smallest frequency.
         trained = np.maximum(trained, trained[trained > 0].min())
-        joint = joint - np.log(trained / trained.sum())
-    # What is left is evidence alone. Only that is tempered: a prior is not overconfident, and
-    # dividing both would leave the training frequencies half in place.
-    joint = joint / temperature
-    if wanted is not None:
         with np.errstate(divide="ignore"):
-            joint = joint + np.log(wanted / wanted.sum())
+            joint = joint + (np.log(wanted / wanted.sum()) - np.log(trained / trained.sum()))
+    # Evidence and prior keep the weights that Bayes gives them. Tempering the evidence alone would
+    # let the prior outvote what the network was trained to weigh against it.
+    joint = joint / temperature
     joint -= joint.max(axis=1, keepdims=True)
     np.exp(joint, out=joint)
     joint /= joint.sum(axis=1, keepdims=True)

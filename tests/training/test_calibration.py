@@ -13,7 +13,11 @@ from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POIN
 from napari_ebsd_phase.decoding import PAIRS, decode
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
-from napari_ebsd_phase.training.calibration import calibrate, pattern_threshold
+from napari_ebsd_phase.training.calibration import (
+    best_temperature,
+    decision_threshold,
+    pattern_threshold,
+)
 from napari_ebsd_phase.training.scores import DECISION_LEVELS, Scores, decided, reported
 
 UNIFORM = COMPATIBLE / COMPATIBLE.sum()
@@ -53,7 +57,7 @@ def drawn(
     scores = spread * temperature * rng.standard_normal((count, 46))
     i, j = PAIRS.T
     evidence = scores[:, i] + scores[:, 32 + j] - np.log(training_prior[i, j])
-    logits = evidence / temperature + np.log(UNIFORM[i, j])
+    logits = (evidence + np.log(UNIFORM[i, j])) / temperature
     # The largest of logits with Gumbel noise is a draw from their softmax.
     pair = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
     return Scores(
@@ -76,6 +80,10 @@ def joined(*parts: Scores) -> Scores:
     )
 
 
+def threshold_of(data: Scores, temperature: float, **options) -> float:
+    return decision_threshold(classifier(), data, temperature, **options)
+
+
 def precision_above(data: Scores, temperature: float, threshold: float) -> float:
     """Share of the labels that are right at a threshold."""
     probabilities = decode(
@@ -91,15 +99,15 @@ def precision_above(data: Scores, temperature: float, threshold: float) -> float
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 2.5, 5.0])
 def test_the_temperature_that_made_the_scores_is_found_again(temperature):
-    found, _ = calibrate(classifier(), drawn(temperature))
+    found = best_temperature(classifier(), drawn(temperature))
     assert found == pytest.approx(temperature, rel=0.08)
 
 
 def test_the_training_prior_is_taken_into_account():
     skewed = FREQUENCIES / FREQUENCIES.sum()
     data = drawn(2.0, training_prior=skewed, spread=1.0)
-    found, _ = calibrate(classifier(skewed), data)
-    ignored, _ = calibrate(classifier(), data)
+    found = best_temperature(classifier(skewed), data)
+    ignored = best_temperature(classifier(), data)
     assert found == pytest.approx(2.0, rel=0.08)
     assert abs(ignored - 2.0) > abs(found - 2.0)
 
@@ -107,7 +115,8 @@ def test_the_training_prior_is_taken_into_account():
 @pytest.mark.parametrize("precision", [0.75, 0.85, 0.9])
 def test_the_threshold_is_the_least_step_that_reaches_the_precision(precision):
     data = drawn(1.5, spread=1.6)
-    temperature, threshold = calibrate(classifier(), data, precision=precision)
+    temperature = best_temperature(classifier(), data)
+    threshold = threshold_of(data, temperature, precision=precision)
     assert threshold in np.round(np.arange(0.55, 0.951, 0.05), 2)
     assert precision_above(data, temperature, threshold) >= precision
     assert precision_above(data, temperature, threshold - 0.05) < precision
@@ -115,7 +124,7 @@ def test_the_threshold_is_the_least_step_that_reaches_the_precision(precision):
 
 def test_more_precision_needs_a_threshold_at_least_as_high():
     data = drawn(1.5, spread=1.6)
-    thresholds = [calibrate(classifier(), data, precision=p)[1] for p in (0.6, 0.7, 0.8, 0.9)]
+    thresholds = [threshold_of(data, 1.5, precision=p) for p in (0.6, 0.7, 0.8, 0.9)]
     assert thresholds == sorted(thresholds)
     assert thresholds[0] < thresholds[-1]
 
@@ -125,9 +134,8 @@ def test_a_network_that_is_always_right_needs_no_high_threshold():
     rows = np.arange(200)
     data.scores[rows, data.point_group] = 9.0
     data.scores[rows, 32 + data.bravais_lattice] = 9.0
-    temperature, threshold = calibrate(classifier(), data)
-    assert temperature == pytest.approx(0.5)
-    assert threshold == 0.5
+    assert best_temperature(classifier(), data) == pytest.approx(0.5)
+    assert threshold_of(data, 0.5) == 0.5
 
 
 def test_a_network_that_is_always_wrong_gets_the_highest_threshold():
@@ -136,18 +144,19 @@ def test_a_network_that_is_always_wrong_gets_the_highest_threshold():
     group = np.full(50, POINT_GROUPS.index("32"))
     lattice = np.full(50, BRAVAIS_LATTICES.index("hP"))
     data = Scores(scores, np.zeros(50, dtype=int), group, lattice, ("quartz",))
-    temperature, threshold = calibrate(classifier(), data)
-    assert temperature == pytest.approx(8.0)
-    assert threshold == 0.95
+    assert best_temperature(classifier(), data) == pytest.approx(8.0)
+    assert threshold_of(data, 1.0) == 0.95
 
 
 def test_a_material_with_many_patterns_weighs_no_more_than_others():
     sharp, blunt = drawn(1.0, materials=1, count=400), drawn(4.0, materials=1, count=400, seed=1)
     blunt = replace(blunt, material=blunt.material + 1, groups=("sharp", "blunt"))
     sharp = replace(sharp, groups=("sharp", "blunt"))
-    balanced = calibrate(classifier(), joined(sharp, blunt))
-    assert calibrate(classifier(), joined(sharp, blunt, blunt, blunt, blunt)) == balanced
-    assert 1.0 < balanced[0] < 4.0
+    once, often = joined(sharp, blunt), joined(sharp, blunt, blunt, blunt, blunt)
+    balanced = best_temperature(classifier(), once)
+    assert best_temperature(classifier(), often) == balanced
+    assert threshold_of(often, balanced) == threshold_of(once, balanced)
+    assert 1.0 < balanced < 4.0
 
 
 def test_the_threshold_belongs_to_the_prior_it_is_used_with():
@@ -160,8 +169,8 @@ def test_the_threshold_belongs_to_the_prior_it_is_used_with():
         data.bravais_lattice[centred],
         ("cubic",),
     )
-    assert calibrate(classifier(), data, prior="m-3m")[1] == 0.5
-    assert calibrate(classifier(), data, prior="m-3m,6/mmm", precision=0.99)[1] > 0.5
+    assert threshold_of(data, 1.5, prior="m-3m") == 0.5
+    assert threshold_of(data, 1.5, prior="m-3m,6/mmm", precision=0.99) > 0.5
 
 
 def test_the_pattern_threshold_keeps_the_share_of_patterns_asked_for():

@@ -21,6 +21,7 @@ from napari_ebsd_phase.crystallography import LEVELS
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
+from napari_ebsd_phase.training.calibration import best_temperature, decision_threshold
 from napari_ebsd_phase.training.evaluate import CAMERAS, evaluate, evaluate_materials
 from napari_ebsd_phase.training.figure import draw_evaluation
 from napari_ebsd_phase.training.finish import calibration_scores, finish
@@ -402,6 +403,13 @@ def test_temperature_and_threshold_come_from_the_calibration_materials(stack, cl
     assert set(titles) == {f"seen materials, {camera} camera" for camera in CAMERAS}
     assert 0.5 <= classifier.card["temperature"] <= 8.0
     assert classifier.card["temperature"] != 1.0
+    data = calibration_scores(classifier, stack, MATERIALS, patterns=2 * 4)
+    unseen = data.of_groups(len(MATERIALS["calibration"]))
+    assert set(unseen.groups) == {"O2Ti1_136"}
+    assert classifier.card["temperature"] == best_temperature(classifier, unseen)
+    assert classifier.threshold == decision_threshold(
+        classifier, data, classifier.card["temperature"]
+    )
     assert 0.5 <= classifier.threshold <= 0.95
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..classifier import Classifier, make_card
 from ..crystallography import LEVELS
 from ..network import SymmetryNet
-from .calibration import calibrate, pattern_threshold
+from .calibration import best_temperature, decision_threshold, pattern_threshold
 from .evaluate import evaluate_materials
 from .materials import Material
 from .pattern_simulation import TRAINING
@@ -35,11 +35,9 @@ def calibration_scores(
     patterns: int,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Scores | None:
-    """Scores that probabilities are calibrated on: half of unseen, half of seen materials.
+    """Scores of materials as users have them: half unseen, which come first, half seen.
 
     A user's phase may be one that the network was trained on, or not, and the network cannot tell.
-    Calibrated on unseen materials alone it would doubt every common phase; on seen ones alone it
-    would be sure of everything.
 
     Returns
     -------
@@ -136,7 +134,11 @@ def finish(
         classifier, stack, materials, patterns=2 * patterns, progress=progress
     )
     if data is not None:
-        card["temperature"], card["threshold"] = calibrate(classifier, data)
+        # A probability is a promise that must hold where nobody knows the answer beforehand: the
+        # temperature is that of unseen materials. On those of training it is too modest.
+        unseen = data.of_groups(len(materials["calibration"]))
+        card["temperature"] = best_temperature(classifier, unseen)
+        card["threshold"] = decision_threshold(classifier, data, card["temperature"])
         card["pattern_threshold"] = pattern_threshold(data)
     card["metrics"] = evaluate_materials(
         classifier,

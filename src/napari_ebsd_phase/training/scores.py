@@ -61,6 +61,18 @@ class Scores:
     groups: tuple[str, ...]
     pattern: np.ndarray | None = None
 
+    def of_groups(self, count: int) -> Scores:
+        """Scores of the first `count` materials or sets."""
+        chosen = self.material < count
+        return Scores(
+            self.scores[chosen],
+            self.material[chosen],
+            self.point_group[chosen],
+            self.bravais_lattice[chosen],
+            self.groups[:count],
+            None if self.pattern is None else self.pattern[chosen],
+        )
+
     def truth(self, level: str) -> np.ndarray:
         """True class index of each pattern at a level."""
         if level == "bravais_lattice":
