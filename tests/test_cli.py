@@ -46,7 +46,8 @@ def pictures(tmp_path):
 
 
 def test_classify_writes_a_map_in_all_formats_and_says_so(tmp_path, capsys):
-    outputs = [tmp_path / f"map{suffix}" for suffix in (".h5", ".csv", ".png", ".tif")]
+    suffixes = (".h5", ".csv", ".png", ".tif", ".ang", ".ctf")
+    outputs = [tmp_path / f"map{suffix}" for suffix in suffixes]
 
     code = main(["classify", NICKEL, *(w for o in outputs for w in ("-o", str(o)))])
 

@@ -30,7 +30,8 @@ FLOORS = (
     {"errors", "crystallography", "samples"},
     {"preprocessing", "screen", "radon", "network", "decoding"},
     {"classifier", "phase_map", "scan", "_sources"},
-    {"mapping", "regions", "saliency", "zone_axes", "export", "training"},
+    {"mapping", "stacks", "progressive", "map_request", "regions", "saliency", "zone_axes"}
+    | {"export", "training"},
     {"_napari", "cli", "_cli"},
 )
 # The one arrow that points up: PhaseMap.save and PhaseMap.load open it when they are called.

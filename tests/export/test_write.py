@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_ebsd_phase.errors import InputError
-from napari_ebsd_phase.export import SUFFIXES, check_output, write
+from napari_ebsd_phase.export import KEEPS, SUFFIXES, check_output, write
 from napari_ebsd_phase.export._atomic import replacing
 from napari_ebsd_phase.phase_map import PhaseMap
 
@@ -34,6 +34,11 @@ def test_every_format_is_written_and_nothing_else(
     write(phase_map, path)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert path.stat().st_size > 1000
+
+
+def test_every_format_says_in_a_line_what_it_keeps() -> None:
+    assert {*KEEPS, ".tiff"} == set(SUFFIXES)
+    assert all(text.endswith(".") and "\n" not in text for text in KEEPS.values())
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -101,11 +106,11 @@ def test_a_name_that_is_too_long_is_refused(phase_map: PhaseMap, tmp_path: Path)
         phase_map.save(tmp_path / f"{'x' * 300}.csv")
 
 
-@pytest.mark.parametrize("name", ["map.ang", "map.ctf", "map.docx", "map"])
+@pytest.mark.parametrize("name", ["map.osc", "map.docx", "map"])
 def test_formats_that_cannot_be_written_are_refused_with_a_list(
     phase_map: PhaseMap, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(InputError, match=r"\.h5, \.csv, \.png, \.tif"):
+    with pytest.raises(InputError, match=r"\.h5, \.csv, \.ang, \.ctf, \.png, \.tif"):
         phase_map.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -14,10 +14,48 @@ if TYPE_CHECKING:
     from ..phase_map import PhaseMap
 
 #: Suffixes that can be written, and the modules that do it.
-_MODULES = {".h5": "h5", ".csv": "csv", ".png": "png", ".tif": "tif", ".tiff": "tif"}
+_MODULES = {
+    ".h5": "h5",
+    ".csv": "csv",
+    ".ang": "ang",
+    ".ctf": "ctf",
+    ".png": "png",
+    ".tif": "tif",
+    ".tiff": "tif",
+}
 SUFFIXES = tuple(_MODULES)
 
-__all__ = ["SUFFIXES", "check_output", "write"]
+#: What each format keeps and loses, in a sentence; ``.tiff`` is ``.tif`` by another name.
+KEEPS = {
+    ".h5": (
+        "Keeps everything: all probabilities, labels, the vendor's phases and orientations, and "
+        "how the map was made; opens here again, and in orix."
+    ),
+    ".csv": (
+        "Keeps the most probable name of every level with its probability, a row for each "
+        "pattern; loses the other probabilities, the step and orientations."
+    ),
+    ".ang": (
+        "For OIM Analysis, MTEX and orix: keeps labels as phases with their Laue group, their "
+        "probability as CI, the pattern quality as IQ, and orientations of the source file; loses "
+        "the other probabilities, colours and the point group but for its name."
+    ),
+    ".ctf": (
+        "For AZtecCrystal, MTEX and orix: keeps labels as phases with their Laue group, their "
+        "probability as BS and the pattern quality as BC (both 0 to 255), and orientations of the "
+        "source file; loses the other probabilities, colours and the point group but for its name."
+    ),
+    ".png": (
+        "A figure of labels and Bravais lattices with legends and scale bars; loses the numbers "
+        "behind the colours."
+    ),
+    ".tif": (
+        "Keeps the label of every pixel as a number, with its name and colour, and the step; "
+        "loses probabilities, lattices and orientations."
+    ),
+}
+
+__all__ = ["KEEPS", "SUFFIXES", "check_output", "write"]
 
 
 def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
