@@ -4,6 +4,8 @@ from .classifier import load_classifier as load_classifier
 from .errors import InputError as InputError
 from .mapping import classify as classify
 from .phase_map import PhaseMap as PhaseMap
+from .regions import identify as identify
+from .saliency import explain as explain
 from .scan import Scan as Scan
 from .scan import load_scan as load_scan
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from ._cli import classify, demo, evaluate, models, simulate, training
+from ._cli import classify, demo, evaluate, explain, identify, models, simulate, training, view
 from .errors import InputError
 
 __all__ = ["main"]
@@ -25,7 +25,7 @@ PROGRAM = "napari-ebsd-phase"
 DEBUG = "NAPARI_EBSD_PHASE_DEBUG"
 
 # Options whose values may begin with the sign of an inversion axis.
-_NAMES_OF_GROUPS = frozenset({"--prior", "--point-group"})
+_NAMES_OF_GROUPS = frozenset({"--prior", "--point-group", "--target", "--against"})
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
-    for group in (classify, demo, models, simulate, training, evaluate):
+    for group in (classify, identify, explain, demo, view, models, simulate, training, evaluate):
         group.add(commands)
     return parser
 

@@ -19,6 +19,7 @@ import numpy as np
 from .errors import InputError
 from .phase_map import PhaseMap
 from .screen import find_screen
+from .stacks import Classified, classify_stacks, load_stacks, read_ahead
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -84,19 +85,6 @@ class TileResult:
             self.bravais_probabilities,
             self.quality,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Load:
-    """Patterns read for one tile: stacks of one size, each with its screen mask."""
-
-    rows: slice
-    cols: slice
-    stacks: list[tuple[np.ndarray, np.ndarray]]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.rows.stop - self.rows.start, self.cols.stop - self.cols.start
 
 
 def check_region(shape: tuple[int, int], region: Region | None) -> Region:
@@ -222,55 +210,47 @@ def _classify(
     if not tiles:
         return
     mask = None if folder else scan_screen(scan)
-    background = scan.static_background
     with ThreadPoolExecutor(1, thread_name_prefix="read-patterns") as reader:
         try:
-            ahead = reader.submit(_load, scan, *tiles[0], mask)
-            for following in [*tiles[1:], None]:
-                load = ahead.result()
-                if following is not None:
-                    ahead = reader.submit(_load, scan, *following, mask)
-                yield _classify_tile(load, classifier, background, prior, batch_size)
+            loads = read_ahead(reader, lambda place: load_stacks(scan, *place, mask), tiles)
+            for (rows, cols), stacks in loads:
+                result = classify_stacks(
+                    stacks, classifier, scan.static_background, prior, batch_size
+                )
+                yield tile_result(rows, cols, result)
         finally:
             reader.shutdown(cancel_futures=True)
 
 
-def _load(scan: Scan, rows: slice, cols: slice, mask: np.ndarray | None) -> _Load:
-    if mask is not None:
-        patterns = scan.read(rows, cols)
-        return _Load(rows, cols, [(patterns.reshape(-1, *patterns.shape[-2:]), mask)])
-    stacks = []
-    for row in range(rows.start, rows.stop):
-        for col in range(cols.start, cols.stop):
-            pattern = scan.pattern(row, col)[np.newaxis]
-            stacks.append((pattern, find_screen(pattern)))
-    return _Load(rows, cols, stacks)
-
-
-def _classify_tile(
-    load: _Load,
-    classifier: Classifier,
-    background: np.ndarray | None,
-    prior: np.ndarray,
-    batch_size: int,
-) -> TileResult:
-    parts = [
-        classifier.scores(patterns, background=background, mask=mask, batch_size=batch_size)
-        for patterns, mask in load.stacks
-    ]
-    point_groups, lattices = classifier.probabilities(
-        np.concatenate([part.scores for part in parts]), prior
-    )
+def tile_result(rows: slice, cols: slice, classified: Classified) -> TileResult:
+    """Lay classified patterns on the rectangle of the map that they came from."""
+    shape = rows.stop - rows.start, cols.stop - cols.start
     return TileResult(
-        load.rows,
-        load.cols,
-        point_groups.reshape(*load.shape, -1),
-        lattices.reshape(*load.shape, -1),
-        # How likely it is a pattern at all says more of its use than its contrast does.
-        np.concatenate(
-            [part.pattern if classifier.tells_patterns else part.quality for part in parts]
-        ).reshape(load.shape),
+        rows,
+        cols,
+        classified.point_groups.reshape(*shape, -1),
+        classified.lattices.reshape(*shape, -1),
+        classified.quality.reshape(shape),
     )
+
+
+def result_settings(scan: Scan, classifier: Classifier, prior: str | np.ndarray) -> dict[str, Any]:
+    """The part of a map's provenance that decides what a pattern is taken for.
+
+    Device, batch size and the like change no more than the last digits.
+    """
+    from . import __version__
+
+    return {
+        "source": scan.path.name,
+        "network_sha256": classifier.sha256,
+        "card_sha256": classifier.card_sha256,
+        "version": __version__,
+        "prior": prior if isinstance(prior, str) else np.asarray(prior).tolist(),
+        "quality_threshold": classifier.quality_threshold,
+        "preprocessing": classifier.preprocessing.to_dict(),
+        "static_background": scan.static_background is not None,
+    }
 
 
 def empty_map(
@@ -282,36 +262,32 @@ def empty_map(
     threshold: float | None = None,
     batch_size: int | None = None,
     tile: int = TILE_PATTERNS,
+    hash_file: bool = True,
 ) -> PhaseMap:
     """Return the map of a scan with nothing classified yet, and how it is going to be made.
 
-    The file is read once for its hash. Parameters are those of :func:`classify_tiles` and
-    :func:`classify`.
+    Parameters
+    ----------
+    scan, classifier, region, prior, batch_size, tile, threshold
+        As in :func:`classify_tiles` and :func:`classify`.
+    hash_file
+        Read the whole file once for its hash. Without it the provenance has None in its place.
 
     Raises
     ------
     InputError
         If the region or the threshold is wrong.
     """
-    from . import __version__
-
     rows, cols = check_region(scan.shape, region)
     threshold = classifier.threshold if threshold is None else threshold
     if not 0 <= threshold <= 1:
         raise InputError(f"the threshold is a probability between 0 and 1, not {threshold:g}")
     provenance: dict[str, Any] = {
-        "source": scan.path.name,
-        "source_sha256": scan.file_hash(),
+        **result_settings(scan, classifier, prior),
+        "source_sha256": scan.file_hash() if hash_file else None,
         "network": classifier.name,
-        "network_sha256": classifier.sha256,
-        "card_sha256": classifier.card_sha256,
-        "version": __version__,
-        "prior": prior if isinstance(prior, str) else np.asarray(prior).tolist(),
         "threshold": threshold,
-        "quality_threshold": classifier.quality_threshold,
         "region": [rows.start, rows.stop, cols.start, cols.stop],
-        "preprocessing": classifier.preprocessing.to_dict(),
-        "static_background": scan.static_background is not None,
         "device": str(classifier.device),
         "batch_size": batch_size or default_batch_size(scan.pattern_shape),
         "tile": tile,

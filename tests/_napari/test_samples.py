@@ -1,62 +1,65 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifest's samples open in a real viewer and show real patterns."""
+"""The manifest's samples open in a real viewer, ready to be classified."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from npe2 import PluginManifest
 
-from napari_ebsd_phase import load_scan
-from napari_ebsd_phase.samples import sample_names, sample_path
+from napari_ebsd_phase import classify, load_scan
+from napari_ebsd_phase._napari.layers import add_result, layer_for
+from napari_ebsd_phase._napari.session import active_session, role_of, sessions
+from napari_ebsd_phase.samples import sample_path
 
 PLUGIN = "napari-ebsd-phase"
 
 
-@pytest.fixture(scope="module")
-def manifest() -> PluginManifest:
-    return PluginManifest.from_distribution(PLUGIN)
-
-
-def test_every_command_of_the_manifest_can_be_imported(manifest):
-    manifest.validate_imports()
-
-
-def test_every_bundled_sample_is_in_the_menu(manifest):
-    assert {sample.key for sample in manifest.contributions.sample_data} == set(sample_names())
-
-
 @pytest.mark.parametrize(
-    ("sample", "shape", "axes"),
+    ("sample", "shape", "pattern_shape"),
     [
-        ("nickel", (3, 3, 60, 60), ("row", "col", "detector row", "detector col")),
-        ("silicon", (3, 480, 480), ("camera", "detector row", "detector col")),
+        ("nickel", (3, 3), (60, 60)),
+        ("silicon", (1, 3), (480, 480)),
+        ("two_phase", (60, 80), (48, 48)),
     ],
 )
-def test_sample_opens_as_a_stack_of_patterns(make_napari_viewer, sample, shape, axes):
+def test_a_sample_opens_as_a_map_of_patterns(make_napari_viewer, sample, shape, pattern_shape):
     viewer = make_napari_viewer()
 
     viewer.open_sample(PLUGIN, sample)
 
-    (layer,) = viewer.layers
-    assert layer.name == sample
-    assert layer.data.shape == shape
-    assert tuple(layer.axis_labels) == axes
-    # The canvas shows one pattern: the sliders run over the map, not over the detector.
-    assert layer._data_view.shape == shape[-2:]
-    patterns = layer.data.reshape(-1, *shape[-2:]).astype(float)
-    assert len({pattern.tobytes() for pattern in patterns}) == len(patterns)
-    assert np.all(patterns.std(axis=(1, 2)) > 5)
-
-
-def test_two_phase_sample_opens_as_a_map(make_napari_viewer):
-    viewer = make_napari_viewer()
-
-    viewer.open_sample(PLUGIN, "two_phase")
-
-    (layer,) = viewer.layers
-    with load_scan(sample_path("two_phase")) as scan:
-        assert layer.data.shape == scan.shape
+    session = active_session(viewer)
+    layer = layer_for(viewer, session, "mean_intensity")
+    assert layer.name == f"{sample}: Mean intensity"
+    assert session.shape == layer.data.shape == shape
+    with load_scan(sample_path(sample)) as scan:
         assert tuple(layer.scale) == scan.step
-        np.testing.assert_allclose(layer.data[5, 7], scan.pattern(5, 7).mean(), rtol=1e-5)
-    assert tuple(layer.axis_labels) == ("row", "col")
+        last = (shape[0] - 1, shape[1] - 1)
+        np.testing.assert_array_equal(session.pattern(*last), scan.pattern(*last))
+        assert session.pattern(*last).shape == pattern_shape
+        assert layer.data[last] == pytest.approx(scan.pattern(*last).mean(), rel=1e-5)
+
+
+def test_a_sample_can_be_classified_without_any_dock(make_napari_viewer, network):
+    viewer = make_napari_viewer()
+    viewer.open_sample(PLUGIN, "nickel")
+    session = active_session(viewer)
+
+    session.set_map(classify(session.scan, network))
+    add_result(viewer, session)
+
+    assert role_of(viewer.layers[-1]) == "label"
+    assert session.phase_map.done.all()
+    codes, _ = session.phase_map.label_codes()
+    np.testing.assert_array_equal(viewer.layers[-1].data, codes)
+
+
+def test_a_sample_closes_with_its_layers(make_napari_viewer):
+    viewer = make_napari_viewer()
+    viewer.open_sample(PLUGIN, "two_phase")
+    scan = active_session(viewer).scan
+
+    viewer.layers.clear()
+
+    assert sessions(viewer) == []
+    with pytest.raises(ValueError, match="closed"):
+        scan.pattern(0, 0)

@@ -1,48 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bundled samples as napari layers: *File > Open Sample > EBSD phase*."""
+"""The bundled samples, ready to be classified: *File > Open Sample > EBSD phase*."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+from ..samples import sample_path
 
-from napari_ebsd_phase.samples import sample_path
-from napari_ebsd_phase.scan import load_scan
-
-LayerData = tuple[np.ndarray, dict[str, Any], str]
-
-MAP_AXES = ("row", "col")
-DETECTOR_AXES = ("detector row", "detector col")
+if TYPE_CHECKING:
+    from .layers import LayerData
 
 
 def nickel() -> list[LayerData]:
-    """Measured 3 × 3 map of nickel: one pattern a map pixel, sliders for row and column."""
-    settings = {"name": "nickel", "axis_labels": MAP_AXES + DETECTOR_AXES}
-    return [(_patterns("nickel"), settings, "image")]
+    """Measured map of nickel, 3 × 3 patterns."""
+    return _sample("nickel")
 
 
 def silicon() -> list[LayerData]:
-    """Three measured patterns of silicon, one a camera distance, on a slider."""
-    settings = {"name": "silicon", "axis_labels": ("camera", *DETECTOR_AXES)}
-    return [(_patterns("silicon")[0], settings, "image")]
+    """Three measured patterns of silicon, one a camera distance."""
+    return _sample("silicon")
 
 
 def two_phase() -> list[LayerData]:
-    """Mean intensity of every pattern of the simulated map of austenite and ferrite."""
-    with load_scan(sample_path("two_phase")) as scan:
-        means = np.empty(scan.shape, dtype=np.float32)
-        for rows, cols in scan.tiles():
-            means[rows, cols] = scan.read(rows, cols).mean(axis=(2, 3))
-        settings = {
-            "name": "two_phase mean intensity",
-            "axis_labels": MAP_AXES,
-            "scale": scan.step,
-            "units": "pixel" if scan.units == "px" else scan.units,
-        }
-    return [(means, settings, "image")]
+    """Simulated map of austenite and ferrite."""
+    return _sample("two_phase")
 
 
-def _patterns(sample: str) -> np.ndarray:
-    with load_scan(sample_path(sample)) as scan:
-        return scan.read(slice(0, scan.shape[0]), slice(0, scan.shape[1]))
+def _sample(name: str) -> list[LayerData]:
+    # Nothing is imported before somebody opens a sample.
+    from napari import current_viewer
+
+    from ..scan import load_scan
+    from .layers import adopt, scan_layers
+    from .session import MapSession
+
+    session = MapSession(load_scan(sample_path(name)), name=name)
+    viewer = current_viewer()
+    if viewer is not None:
+        adopt(viewer, session)
+    return scan_layers(session)

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How soon a coarse map of a large scan is on the screen, and whether napari answers meanwhile.
+
+    python benchmarks/coarse_map.py [--rows 1000] [--cols 1000] [--seconds 8] [--cold]
+
+Opens napari (without a screen: put `xvfb-run -a -s "-screen 0 1366x768x24"` before it), classifies
+a map that repeats the patterns of a bundled sample, uncompressed in a virtual data set of a few
+megabytes, for some seconds, and cancels. Times count from the start of the run. A timer of 5 ms
+measures for how long the event loop does not answer; what napari needs to add a layer (the others
+follow the first one by one) is told apart. With --cold the first run has to import torch
+and load the network, too; without, that is done before, as the dock does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import h5py
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_ebsd_phase import load_scan
+from napari_ebsd_phase._napari.label_cache import NOT_DONE
+from napari_ebsd_phase._napari.layers import add_scan, layer_for
+from napari_ebsd_phase._napari.run import ClassificationRun
+from napari_ebsd_phase.samples import sample_path
+
+_TICK = 0.005
+_BUSY = 0.05
+
+
+def make_file(folder: Path, rows: int, cols: int) -> Path:
+    """Write a map of any size that shows the same few thousand patterns over and over."""
+    path, store = folder / "large.h5", folder / "store.h5"
+    shutil.copy(sample_path("two_phase"), path)
+    path.chmod(0o644)
+    with h5py.File(path, "r+") as file, h5py.File(store, "w") as source:
+        scan = file["Scan 1/EBSD"]
+        patterns = scan["Data/patterns"][()]
+        source["patterns"] = patterns
+        kept = h5py.VirtualSource(store.name, "patterns", patterns.shape)
+        layout = h5py.VirtualLayout((rows * cols, *patterns.shape[1:]), patterns.dtype)
+        for start in range(0, rows * cols, len(patterns)):
+            stop = min(start + len(patterns), rows * cols)
+            layout[start:stop] = kept[: stop - start]
+        del scan["Data/patterns"], scan["CrystalMap"]
+        scan["Data"].create_virtual_dataset("patterns", layout)
+        scan["Header/n_rows"][...], scan["Header/n_columns"][...] = rows, cols
+    return path
+
+
+class Watch:
+    """When the event loop answered, and what had been reached by then."""
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self.start = self.last = time.perf_counter()
+        # Length, when it began, and whether napari added a layer in it.
+        self.gaps: list[tuple[float, float, bool]] = []
+        self.reached: dict[str, float] = {}
+        self._added = False
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(round(_TICK * 1000))
+
+    def _on_inserted(self, event: object) -> None:
+        self._added = True
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append((now - self.last - _TICK, self.last - self.start, self._added))
+        self.last, self._added = now, False
+
+    def reach(self, what: str) -> None:
+        """Note when something came about for the first time."""
+        self.reached.setdefault(what, time.perf_counter() - self.start)
+
+    def report(self) -> None:
+        """Print all of it."""
+        for what, seconds in self.reached.items():
+            print(f"{what:<46}{seconds:>9.2f} s")
+        for what, added in (("while napari adds a layer", True), ("all other time", False)):
+            gaps = [(gap, begin) for gap, begin, layer in self.gaps if layer == added]
+            worst, begin = max(gaps, default=(0.0, 0.0))
+            late = sum(gap > _BUSY for gap, _ in gaps)
+            print(f"{f'largest gap, {what}':<46}{worst * 1000:>9.0f} ms ({begin:.2f} s in)")
+            print(f"{f'    gaps of more than {_BUSY * 1000:.0f} ms':<46}{late:>9d}")
+        busy = sum(max(gap, 0.0) for gap, *_ in self.gaps) / (self.last - self.start)
+        print(f"{'share of the time that the loop was busy':<46}{busy:>9.0%}", flush=True)
+
+
+def wait(seconds: float) -> None:
+    """Let the event loop run."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(seconds * 1000), loop.quit)
+    loop.exec()
+
+
+def measure(viewer: napari.Viewer, path: Path, seconds: float, *, cold: bool) -> None:
+    """Open a map, classify it for a while, and print when what was there."""
+    began = time.perf_counter()
+    session = add_scan(viewer, load_scan(path))
+    print(f"{session.scan!r}, opened in {time.perf_counter() - began:.2f} s")
+    run = ClassificationRun()
+    if not cold:
+        run.warm_up()
+        wait(6.0)
+    wait(1.0)
+    watch = Watch(viewer)
+    labels: list[np.ndarray] = []
+
+    def look(done: int, total: int, left: float) -> None:
+        if not labels:
+            watch.reach("first result")
+        labels[:] = [layer_for(viewer, session, "label").data]
+        if "whole map, a glance" not in watch.reached and not np.any(labels[0] == NOT_DONE):
+            # It is on the screen once the loop has drawn what it is told now.
+            QTimer.singleShot(0, lambda: watch.reach("whole map, a glance"))
+        # No coarse grid of so large a map has neighbours.
+        if session.phase_map.done[0, :2].all():
+            watch.reach("whole map, coarse; tiles begin")
+
+    ends: list[str] = []
+    run.progressed.connect(look)
+    run.failed.connect(lambda error: ends.append(str(error)))
+    run.start(viewer, session)
+    wait(seconds)
+    before = time.perf_counter()
+    run.cancel()
+    answered = time.perf_counter() - before
+    watch.reach("cancelled")
+    watch.report()
+    print(f"{'cancel answered in':<46}{answered * 1000:>9.0f} ms")
+    run.wait()
+    print(f"{'its thread ended in':<46}{time.perf_counter() - before:>9.2f} s")
+    print(f"{'patterns classified':<46}{int(session.phase_map.done.sum()):>9,d}")
+    if ends:
+        raise SystemExit(f"the run failed: {ends[0]}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--cols", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--cold", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = make_file(Path(folder), arguments.rows, arguments.cols)
+        viewer = napari.Viewer()
+        wait(2.0)
+        measure(viewer, path, arguments.seconds, cold=arguments.cold)
+        viewer.close()
+
+
+if __name__ == "__main__":
+    main()

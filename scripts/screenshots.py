@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pictures of the user guide, made by using the plugin on its samples.
+
+    xvfb-run -a -s "-screen 0 1366x768x24" python scripts/screenshots.py [FOLDER]
+
+Every picture is the napari window after clicks on the buttons that a user would click; the default
+folder is ``docs/images``. A step that does not come to its end within two minutes fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from napari.viewer import Viewer
+from qtpy.QtCore import QElapsedTimer, QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QDockWidget, QWidget
+
+from napari_ebsd_phase._napari.application import open_viewer
+from napari_ebsd_phase._napari.legend_dock import LegendDock
+from napari_ebsd_phase._napari.map_dock import MapDock
+from napari_ebsd_phase._napari.pattern_dock import PatternDock
+from napari_ebsd_phase.samples import sample_path
+
+SIZE = 1366, 768
+_PATIENCE = 120_000  # milliseconds
+
+
+class Stage:
+    """A napari window with the plugin's docks, and the hand that uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.viewer: Viewer = open_viewer(sample_path("two_phase"))
+        self.window: QWidget = self.viewer.window._qt_window
+        self.window.resize(*SIZE)
+        self.mapping = self._dock(MapDock)
+        self.pattern = self._dock(PatternDock)
+        self.legend = self._dock(LegendDock)
+
+    def _dock(self, kind: type) -> QWidget:
+        return next(w for w in self.window.findChildren(QWidget) if isinstance(w, kind))
+
+    def top(self, dock: QWidget) -> None:
+        """Bring the tab of a dock to the top."""
+        frames = self.window.findChildren(QDockWidget)
+        next(f for f in frames if f.isAncestorOf(dock)).raise_()
+
+    def until(self, reached: Callable[[], bool], what: str) -> None:
+        """Let the window work until something is so."""
+        clock = QElapsedTimer()
+        clock.start()
+        while not reached():
+            if clock.elapsed() > _PATIENCE:
+                raise SystemExit(f"error: waited in vain for {what}")
+            QApplication.processEvents()
+            QTest.qWait(20)
+        QTest.qWait(400)  # what was asked to be drawn is drawn
+
+    def push(self, button: QAbstractButton) -> None:
+        """Click a button."""
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def level(self, name: str) -> None:
+        """Click on a level in the section *Layers*."""
+        buttons = self.mapping.layers.findChildren(QAbstractButton)
+        self.push(next(b for b in buttons if b.text().replace("&", "") == name))
+
+    def click_map(self, row: int, col: int) -> None:
+        """Click a pixel of the map."""
+        canvas = self.viewer.window._qt_viewer.canvas
+        layer = self.viewer.layers["patterns: Bravais lattice"]
+        world = np.array(layer.data_to_world((row, col)))
+        centre, zoom = np.array(self.viewer.camera.center[-2:]), self.viewer.camera.zoom
+        y, x = (
+            np.array([canvas.native.height(), canvas.native.width()]) / 2 + (world - centre) * zoom
+        )
+        QTest.mouseClick(canvas.native, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+
+    def picture(self, name: str) -> None:
+        """Save the window as it is."""
+        QTest.qWait(600)
+        path = self.folder / f"{name}.png"
+        self.window.grab().save(str(path))
+        print(path)
+
+
+def main() -> None:
+    """Make all pictures."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = Stage(folder)
+    mapping, pattern = stage.mapping, stage.pattern
+
+    stage.top(mapping)
+    stage.until(lambda: mapping.session is not None, "the scan")
+    stage.picture("1-scan")
+
+    stage.push(mapping.classify.start_button)
+    stage.until(
+        lambda: bool(
+            mapping.session
+            and not mapping.session.running
+            and mapping.session.phase_map is not None
+            and mapping.session.phase_map.done.all()
+        ),
+        "the map",
+    )
+    stage.level("Lattice")
+    stage.top(stage.legend)
+    stage.picture("2-map")
+
+    stage.click_map(45, 66)
+    stage.until(lambda: pattern.summary.isVisible(), "the pattern")
+    stage.picture("3-pattern")
+
+    stage.top(mapping)
+    step = mapping.session.step
+    box = np.array([[14, 30], [14, 40], [30, 40], [30, 30]]) * step
+    stage.viewer.add_shapes(
+        [box],
+        shape_type="rectangle",
+        name="Region",
+        edge_color="white",
+        face_color="transparent",
+        edge_width=0.2,
+    )
+    mapping.layers.set_open(False)
+    mapping.region.set_open(True)
+    stage.push(mapping.region.identify_button)
+    stage.until(lambda: mapping.region.answer.isVisible(), "the answer")
+    stage.picture("4-region")
+
+    mapping.region.set_open(False)
+    mapping.export.set_open(True)
+    stage.picture("5-export")
+    stage.viewer.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked about a pattern, and how the answer is drawn."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, Final
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QWidget,
+)
+
+from ..crystallography import LEVELS, colors, names
+from .explain_worker import Request
+from .label_cache import level_title
+from .pattern_view import HEAT_COLORMAPS
+from .section import form
+from .theme import swatch
+
+_METHODS: Final = (
+    (
+        "cam",
+        "Class activation",
+        "Exact share of every place in the score of the class; at once",
+    ),
+    (
+        "integrated_gradients",
+        "Integrated gradients",
+        "Effect of every pixel on the way from noise to this pattern; takes seconds",
+    ),
+    (
+        "occlusion",
+        "Occlusion",
+        "How much the score falls when a square of the pattern is covered; takes seconds",
+    ),
+    (
+        "smoothgrad",
+        "SmoothGrad",
+        "How strongly the score depends on each pixel, for or against; takes seconds",
+    ),
+    (None, "None", "The pattern alone"),
+)
+_NEEDS_CAPTUM: Final = ("integrated_gradients", "occlusion", "smoothgrad")
+_CAPTUM_TIP: Final = "Needs captum: pip install 'napari-ebsd-phase[explain]'"
+
+_REPORTED: Final = "reported class"
+_ALL: Final = "all others"
+
+
+class PatternControls(QWidget):
+    """Choice of class, method and colours.
+
+    Level and view have their places elsewhere in the dock: see `level_box` and `seen_button`.
+    """
+
+    #: Another question is asked: read it from :attr:`request`.
+    asked = Signal()
+    #: The same answer is to be drawn differently.
+    restyled = Signal()
+
+    def __init__(self, colormap: str) -> None:
+        super().__init__()
+        self.level_box = _box("Level of the class names: of the bars and of the heat map")
+        for level in LEVELS:
+            title = level_title(level)
+            self.level_box.addItem(title[:1].upper() + title[1:], level)
+        self.target_box = _box(
+            "Class whose evidence the heat map shows; a click on a bar chooses it, too"
+        )
+        self.against_box = _box(
+            "Why this class and not that one: the heat map shows what tells the two apart"
+        )
+        self.method_box = _box("How the evidence is found")
+        for number, (key, title, tip) in enumerate(_METHODS):
+            self.method_box.addItem(title, key)
+            self._set_tip(self.method_box, number, tip)
+            if key in _NEEDS_CAPTUM and find_spec("captum") is None:
+                _disable(self.method_box, number)
+                self._set_tip(self.method_box, number, _CAPTUM_TIP)
+        self.seen_button = QPushButton("Network &view")
+        self.seen_button.setCheckable(True)
+        self.seen_button.setToolTip(
+            "Show the pattern as the network sees it: background removed, contrast evened out, "
+            "reduced to the input size"
+        )
+        self.colormap_box = _box("Colours of the heat map: dark for little evidence")
+        for name in dict.fromkeys((colormap, *HEAT_COLORMAPS)):
+            self.colormap_box.addItem(name, name)
+        self.opacity_slider = QSlider(Qt.Orientation.Horizontal)
+        self.opacity_slider.setRange(0, 100)
+        self.opacity_slider.setValue(80)
+        self.opacity_slider.setPageStep(20)
+        self.opacity_slider.setToolTip("How much the heat map covers the pattern")
+        self._fill_classes()
+        self._lay_out()
+
+        self.level_box.currentIndexChanged.connect(self._on_level)
+        for box in (self.target_box, self.against_box, self.method_box):
+            box.currentIndexChanged.connect(self._on_asked)
+        self.seen_button.toggled.connect(self._on_asked)
+        self.colormap_box.currentIndexChanged.connect(self._on_restyled)
+        self.opacity_slider.valueChanged.connect(self._on_restyled)
+
+    @property
+    def level(self) -> str:
+        """Level of the class names."""
+        return str(self.level_box.currentData())
+
+    @property
+    def request(self) -> Request:
+        """What is asked."""
+        return Request(
+            level=self.level,
+            target=self.target_box.currentData(),
+            against=self.against_box.currentData(),
+            method=self.method_box.currentData(),
+            as_seen=self.seen_button.isChecked(),
+        )
+
+    @property
+    def opacity(self) -> float:
+        """Opacity of the heat map, 0 to 1."""
+        return self.opacity_slider.value() / 100
+
+    @property
+    def colormap(self) -> str:
+        """Colours of the heat map, a name of napari."""
+        return str(self.colormap_box.currentData())
+
+    def choose_target(self, name: str) -> None:
+        """Explain a class of the level; chosen again, the one that is reported."""
+        again = self.target_box.currentData() == name
+        self.target_box.setCurrentIndex(0 if again else self.target_box.findData(name))
+
+    def set_reported(self, name: str) -> None:
+        """Say which class the map reports of the pattern on view."""
+        self.target_box.setItemText(0, f"{_REPORTED} ({name})" if name else _REPORTED)
+
+    def _on_level(self, _: int) -> None:
+        self._fill_classes()
+        self.asked.emit()
+
+    def _on_asked(self, _: object) -> None:
+        self.asked.emit()
+
+    def _on_restyled(self, _: int) -> None:
+        self.restyled.emit()
+
+    def _fill_classes(self) -> None:
+        for box, first in ((self.target_box, _REPORTED), (self.against_box, _ALL)):
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItem(first, None)
+                for name in names(self.level):
+                    box.addItem(swatch(colors(self.level)[name], 12), name, name)
+
+    def _lay_out(self) -> None:
+        layout: QFormLayout = form()
+        self.setLayout(layout)
+        layout.addRow("&Evidence for", self.target_box)
+        layout.addRow("&against", self.against_box)
+        layout.addRow("&Method", self.method_box)
+        colors_row = QHBoxLayout()
+        colors_row.setSpacing(6)
+        colors_row.addWidget(self.colormap_box, 1)
+        colors_row.addWidget(self.opacity_slider, 1)
+        label = QLabel("&Colours")
+        label.setBuddy(self.colormap_box)
+        layout.addRow(label, colors_row)
+
+    @staticmethod
+    def _set_tip(box: QComboBox, number: int, tip: str) -> None:
+        box.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
+
+
+def _box(tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setToolTip(tip)
+    # Names may be long, the dock is not to grow with them.
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(6)
+    return box
+
+
+def _disable(box: QComboBox, number: int) -> None:
+    model: Any = box.model()
+    if isinstance(model, QStandardItemModel):
+        item = model.item(number)
+        assert item is not None
+        item.setEnabled(False)

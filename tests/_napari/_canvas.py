@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user does on napari's canvas: clicks and drags on pixels of a map."""
+
+from __future__ import annotations
+
+import numpy as np
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_ebsd_phase._napari.session import MapSession, session_of
+
+LEFT = Qt.MouseButton.LeftButton
+NO_KEY = Qt.KeyboardModifier.NoModifier
+
+
+class Canvas:
+    """The canvas of the window that a dock is in.
+
+    It shows one map in 2D, without grid.
+    """
+
+    def __init__(self, viewer, dock: QWidget) -> None:
+        self._viewer = viewer
+        self.widget = dock.window().findChild(QOpenGLWidget)
+        assert self.widget is not None
+
+    def point(self, session: MapSession, row: float, col: float) -> QPoint:
+        """Where on the canvas a pixel of a map is."""
+        layer = next(layer for layer in self._viewer.layers if session_of(layer) is session)
+        camera = self._viewer.scene.camera
+        world = np.array(layer.data_to_world((row, col)))[-2:]
+        offset = (world - np.array(camera.center)[-2:]) * camera.zoom
+        return self.widget.rect().center() + QPoint(round(offset[1]), round(offset[0]))
+
+    def click(self, session: MapSession, row: float, col: float, modifier=NO_KEY) -> None:
+        """Press and release the left button on a pixel."""
+        QTest.mouseClick(self.widget, LEFT, modifier, self.point(session, row, col))
+
+    def drag(self, session: MapSession, pixels, modifier=NO_KEY) -> None:
+        """Press the left button on the first pixel, move over the others, release."""
+        points = [self.point(session, row, col) for row, col in pixels]
+        QTest.mousePress(self.widget, LEFT, modifier, points[0])
+        for point in points[1:]:
+            self._move(point, modifier)
+        QTest.mouseRelease(self.widget, LEFT, modifier, points[-1])
+
+    def key(self, key: Qt.Key) -> None:
+        """Press a key while the canvas has the focus."""
+        QTest.keyClick(self.widget, key)
+
+    def _move(self, point: QPoint, modifier) -> None:
+        """Move the mouse with the button down, at the pace of a hand.
+
+        The canvas drops what follows within 10 ms, and QTest's own moves know no modifier.
+        """
+        QTest.qWait(15)
+        where = QPointF(point), QPointF(self.widget.mapToGlobal(point))
+        move = QMouseEvent(QEvent.Type.MouseMove, *where, Qt.MouseButton.NoButton, LEFT, modifier)
+        QApplication.sendEvent(self.widget, move)
