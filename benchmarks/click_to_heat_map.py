@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Milliseconds from a pattern to its scores and heat map, as after a click in the viewer.
 
-    python benchmarks/click_to_heat_map.py [--threads 2] [--patterns 50]
+    python benchmarks/click_to_heat_map.py [--threads 1] [--patterns 50]
 
 Patterns of the bundled samples (and of the nickel sample enlarged to 240 x 240 pixels), the bundled
 network, one pattern at a time: scores for the bar chart, then the default heat map. Medians; the
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--patterns", type=int, default=50)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -31,7 +31,17 @@ from ._program import (
     start,
 )
 
-COMMANDS = ("classify", "demo", "models", "simulate", "train", "evaluate")
+COMMANDS = (
+    "classify",
+    "identify",
+    "explain",
+    "view",
+    "demo",
+    "models",
+    "simulate",
+    "train",
+    "evaluate",
+)
 
 
 @pytest.fixture

@@ -152,6 +152,8 @@ def test_the_public_names_are_there():
         "Scan",
         "__version__",
         "classify",
+        "explain",
+        "identify",
         "load_classifier",
         "load_scan",
     }

@@ -17,7 +17,13 @@ import torch
 
 from .errors import InputError
 
-__all__ = ["Preprocessing", "pattern_quality", "prepare", "resampling_matrix"]
+__all__ = [
+    "Preprocessing",
+    "divide_background",
+    "pattern_quality",
+    "prepare",
+    "resampling_matrix",
+]
 
 _LARGEST = 1e30  # intensities beyond are no measurement, and their sums overflow float32
 _BLANK = 1e-8  # local contrast over mean intensity: below is float32's rounding
@@ -226,7 +232,7 @@ def prepare(
                 f"the mask has the shape {tuple(valid.shape)}, the patterns {rows} x {cols} pixels"
             )
     if background is not None:
-        x, valid = _divide_background(x, valid, background)
+        x, valid = divide_background(x, valid, background)
     # Fitted before single frames lose pixels: the geometry of a frame must not depend on the
     # frames it comes with, and a frame without any usable pixel is a blank one, not an error.
     box = valid if valid.ndim == 2 else valid.amax(dim=0)
@@ -270,9 +276,16 @@ def _torch_ready(patterns: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tens
     return array
 
 
-def _divide_background(
+def divide_background(
     x: torch.Tensor, valid: torch.Tensor, background: np.ndarray
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Divide frames (n, h, w) by a static background (h, w); pixels without one are not valid.
+
+    Raises
+    ------
+    InputError
+        If the sizes differ.
+    """
     reference = torch.as_tensor(np.asarray(background, dtype=np.float32)).to(x.device)
     if reference.shape != x.shape[1:]:
         raise InputError(

@@ -9,12 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.settings import get_plugin_settings
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_ebsd_phase import PhaseMap, classify, load_classifier, load_scan
+from napari_ebsd_phase._napari.settings import PLUGIN
 from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, POINT_GROUPS
 from napari_ebsd_phase.samples import sample_path
+
+
+@pytest.fixture(autouse=True)
+def settings_as_installed() -> Iterator[None]:
+    """What a test sets in napari's preferences ends with it."""
+    yield
+    get_plugin_settings(PLUGIN).reset()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Work in a thread: results come back where the widgets live, and never to a widget that is gone."""
+"""Work in a thread: results come back where the widgets live, and never to one that is gone."""
 
 from __future__ import annotations
 

@@ -134,10 +134,10 @@ def test_a_figure_of_the_level_that_is_shown(dock, viewer, qtbot, tmp_path):
 
 def test_what_cannot_be_written_is_one_sentence(dock, qtbot, tmp_path, notices):
     dock.export.choose(".h5")
-    export(dock, tmp_path / f"{'x' * 300}.h5", qtbot)
+    export(dock, tmp_path / "gone" / "map.h5", qtbot)
 
     (text,) = texts(notices)
-    assert "cannot write" in text.lower()
+    assert "there is no folder" in text.lower()
     assert dock.export.written is None
     assert dock.export.state.text() == "Nothing was written."
     assert not dock.export.copy_button.isVisible()

@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 import inspect
-import os
 import subprocess
 import sys
 
 import pytest
+from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 from npe2.manifest.contributions import MenuCommand
 from npe2.manifest.utils import import_python_name
 
 from napari_ebsd_phase import export
 from napari_ebsd_phase._cli.common import DEVICES
-from napari_ebsd_phase._napari.settings import load_settings
+from napari_ebsd_phase._napari.settings import PLUGIN, load_settings
 from napari_ebsd_phase.samples import sample_names
 from napari_ebsd_phase.scan import READERS
-
-PLUGIN = "napari-ebsd-phase"
 
 
 @pytest.fixture(scope="module")
@@ -92,25 +90,16 @@ def test_settings_have_defaults_that_choose_for_the_user(contributions):
     assert tuple(offered) == DEVICES
 
 
-def test_settings_are_those_of_napari(tmp_path):
-    """In a process and a folder of its own: the settings are the user's."""
-    code = (
-        "from napari.settings import get_plugin_settings\n"
-        "from napari_ebsd_phase._napari.settings import PLUGIN, load_settings\n"
-        "stored = get_plugin_settings(PLUGIN)\n"
-        "stored.classification.batch_size = 32\n"
-        "stored.classification.threshold = 0.8\n"
-        "stored.heat_map.colormap = 'magma'\n"
-        "print(load_settings())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "NAPARI_CONFIG": str(tmp_path / "settings.yaml")},
-        capture_output=True,
-        text=True,
-    )
+def test_settings_are_those_of_napari():
+    stored = get_plugin_settings(PLUGIN)
+    stored.classification.batch_size = 32
+    stored.classification.threshold = 0.8
+    stored.heat_map.colormap = "magma"
 
-    assert "batch_size=32, threshold=0.8, colormap='magma'" in done.stdout, done.stderr
+    settings = load_settings()
+
+    assert (settings.batch_size, settings.threshold) == (32, 0.8)
+    assert settings.colormap == "magma"
 
 
 def test_the_manifest_is_valid_for_npe2():

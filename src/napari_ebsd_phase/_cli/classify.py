@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     unfinished = partial_path(outputs[0])
     replaced = _check_targets(outputs, unfinished, resume=args.resume, overwrite=args.overwrite)
     with ExitStack() as stack:
-        scans = [_open(stack, source, args.grid, outputs) for source in args.sources]
+        scans = [open_scan(stack, source, args.grid, outputs) for source in args.sources]
         classifier, maps = _prepare(args, scans)
         settings = [
             {k: v for k, v in m.provenance.items() if k not in _NO_MATTER} | {"shape": m.shape}
@@ -153,7 +153,9 @@ def _check_targets(
     return promised
 
 
-def _open(stack: ExitStack, source: str, grid: tuple[int, int] | None, outputs: list[Path]) -> Scan:
+def open_scan(
+    stack: ExitStack, source: str, grid: tuple[int, int] | None, outputs: list[Path]
+) -> Scan:
     from ..scan import load_scan
 
     scan = stack.enter_context(load_scan(source, grid=grid))

@@ -109,13 +109,13 @@ def run(args: argparse.Namespace) -> None:
     from ..export import replacing
     from ..saliency import explain
     from ..saliency.picture import write_picture
-    from .classify import _open
+    from .classify import open_scan
 
     outputs = [Path(name) for name in args.output]
     _check(outputs, overwrite=args.overwrite)
     level = _level(args)
     with ExitStack() as stack:
-        scan = _open(stack, args.source, args.grid, outputs)
+        scan = open_scan(stack, args.source, args.grid, outputs)
         pattern = scan.pattern(args.row, args.col)
         place = f"{scan.source_name(args.row, args.col)}, row {args.row}, column {args.col}"
         mask, background = _screen(scan, pattern), scan.static_background

@@ -179,7 +179,11 @@ class ClassifySection(Section):
 
     @guarded
     def _on_job(self) -> None:
-        self._show_state()
+        job = self.job
+        if job is not None and job.run.is_running and self.progress.isVisibleTo(self.body):
+            self._show_progress(job)  # many times a second: the rest has not changed
+        else:
+            self._show_state()
         self.ran.emit()
 
     def _show_state(self, *_: object) -> None:

@@ -227,7 +227,7 @@ class ExportSection(Section):
         self._work.ended.connect(self._on_ended)
         self._show_busy(True)
         self.export_button.setEnabled(False)
-        self._say(f"Writing {path.name} …")
+        self._say(_intention(session, path))
         self._work.start()
 
     def _figure_work(
@@ -317,6 +317,14 @@ def _map_work(
         return path
 
     return work
+
+
+def _intention(session: MapSession, path: Path) -> str:
+    """What is going to be done, and why it may take long."""
+    hashed = session.phase_map is not None and "source_sha256" in session.phase_map.provenance
+    if path.suffix.lower() != ".h5" or session.scan is None or hashed:
+        return f"Writing {path.name} …"
+    return f"Reading {session.scan.path.name} once for its checksum, then writing {path.name} …"
 
 
 def _stem(entry: Format, role: str) -> str:

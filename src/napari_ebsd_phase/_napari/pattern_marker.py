@@ -59,7 +59,8 @@ class PatternMarker(QObject):
     def show(self, place: Place | None, pinned: Place | None) -> None:
         """Mark these pixels; without any the marker goes.
 
-        Where the pinned pixel is of another data set, only the chosen one is marked.
+        Where the pinned pixel is of another data set, only the chosen one is marked. In napari's
+        grid there is no marker: each layer has a place of its own there.
         """
         main = place or pinned
         session = None if main is None else main.session
@@ -90,7 +91,7 @@ class PatternMarker(QObject):
 
     def _layer_of(self, session: MapSession) -> Layer | None:
         viewer = self._viewer()
-        layers = [] if viewer is None else list(viewer.layers)
+        layers = [] if viewer is None or viewer.canvas.grid.enabled else list(viewer.layers)
         return next((layer for layer in layers if session_of(layer) is session), None)
 
     def _add(self, below: Layer, where: np.ndarray, colors: list[str], widths: np.ndarray) -> None:

@@ -103,6 +103,7 @@ class PatternProbe(QObject):
             return
         self._active = True
         viewer.mouse_drag_callbacks.append(self._on_press)
+        viewer.canvas.grid.events.enabled.connect(self._on_grid)
         self._bind_keys()
         self._draw()
 
@@ -113,6 +114,7 @@ class PatternProbe(QObject):
             return
         self._active = False
         viewer.mouse_drag_callbacks.remove(self._on_press)
+        viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
         self._unbind_keys()
         self._marker.remove()
 
@@ -154,6 +156,9 @@ class PatternProbe(QObject):
         self._drawing.stop()
         if self._active:
             self._marker.show(self.place, self.pinned)
+
+    def _on_grid(self, event: Any) -> None:
+        self._draw()
 
     # Mouse ------------------------------------------------------------------------------------
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from .session import MapSession
 
+_HOW = (
+    "draw a shape in a Shapes layer, choose a label in the legend dock, or paint pixels in a "
+    "Labels layer"
+)
+
 _AREAS = ("rectangle", "ellipse", "polygon")
 
 
@@ -97,10 +102,7 @@ def chosen_region(viewer: Viewer, session: MapSession) -> Chosen:
         return _chosen_label(session, layer)
     if _shapes_layer(viewer) is not None:
         return chosen_shape(viewer, session)
-    raise InputError(
-        "nothing is selected: draw a shape, pick a label with the pipette of a map layer, or "
-        "paint pixels in a Labels layer"
-    )
+    raise InputError(f"nothing is selected: {_HOW}")
 
 
 def _chosen_label(session: MapSession, layer: Labels) -> Chosen:
@@ -116,11 +118,11 @@ def _chosen_label(session: MapSession, layer: Labels) -> Chosen:
     if session_of(layer) is session and role in LEVEL_TITLES:
         name = _name(str(role), value)
         if not mask.any():
-            raise InputError(f"no pattern is labelled {name}: pick a label with the pipette")
+            raise InputError(f"no pattern is labelled {name}: {_HOW}")
         return Chosen(mask, f"all patterns of {name} ({LEVEL_TITLES[str(role)]})")
     if value == 0 or not mask.any():
         raise InputError(
-            f"no pixel of '{layer.name}' has the selected label {value}: paint some, or pick "
+            f"no pixel of '{layer.name}' has the selected label {value}: paint some, or choose "
             "another label"
         )
     return Chosen(mask, f"label {value} painted in '{layer.name}'")

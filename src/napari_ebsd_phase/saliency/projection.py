@@ -10,7 +10,7 @@ import torch
 
 from ..errors import InputError
 from ..network import Architecture
-from ..preprocessing import Fit, _divide_background, fit_screen, resampling_matrix
+from ..preprocessing import Fit, divide_background, fit_screen, resampling_matrix
 from ..radon import SHORTEST, radon_matrix, wrap_angles
 
 __all__ = ["lines_to_pixels", "screen_on_detector", "to_detector", "to_input"]
@@ -101,7 +101,7 @@ def screen_on_detector(
     if background is not None:
         nothing = torch.zeros((0, *shape))
         valid = torch.from_numpy(screen.astype(np.float32))
-        screen = _divide_background(nothing, valid, background)[1].numpy() > 0
+        screen = divide_background(nothing, valid, background)[1].numpy() > 0
     return screen
 
 
