@@ -170,3 +170,22 @@ def test_removing_the_map_while_it_is_identified_is_quiet(dock, viewer, qtbot, n
     )
     assert texts(notices) == []
     assert not dock.region.answer.isVisible()
+
+
+def test_a_button_lets_one_draw_on_the_map_without_a_word_from_napari(dock, viewer, qtbot, notices):
+    click(dock.region.draw_buttons["add_rectangle"])
+    (layer,) = [layer for layer in viewer.layers if layer.name == "patterns: Region"]
+    map_layer = viewer.layers[0]
+    assert layer.mode == "add_rectangle"
+    assert layer.units == map_layer.units
+    np.testing.assert_allclose(layer.scale, map_layer.scale)
+
+    corners = np.array([[s.start - 0.5 for s in PART], [s.stop - 0.5 for s in PART]])
+    layer.add_rectangles([corners])
+    qtbot.waitUntil(lambda: "24 patterns" in dock.region.chosen.text())
+    click(dock.region.draw_buttons["add_polygon"])
+
+    assert layer.mode == "add_polygon"
+    assert viewer.layers.selection.active is layer
+    assert [other.name for other in viewer.layers].count(layer.name) == 1
+    assert not notices

@@ -237,13 +237,16 @@ def _map_layer(session: MapSession, role: str) -> LayerData:
     return session.cache.values(role), settings, "image"
 
 
-def _settings(session: MapSession, role: str) -> dict[str, Any]:
+def geometry(session: MapSession) -> dict[str, Any]:
+    """Settings that all layers over one map share, so that they lie on each other."""
     unit = "um" if session.units == "um" else "pixel"
+    return {"scale": session.step, "units": (unit, unit), "axis_labels": AXES}
+
+
+def _settings(session: MapSession, role: str) -> dict[str, Any]:
     return {
         "name": f"{session.name}: {TITLES[role]}",
-        "scale": session.step,
-        "units": (unit, unit),
-        "axis_labels": AXES,
+        **geometry(session),
         "metadata": {METADATA_KEY: {"session": session, "role": role}},
     }
 

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..phase_map import NO_LEVEL
 from .background import Background, Cancelled, Progress
 from .bar_chart import Bar, BarChart, percent
+from .draw_region import TOOLS, draw_region
 from .follow import Connections
 from .legend_rows import LEVEL_TITLES
 from .notify import guarded, show_error
@@ -76,7 +77,14 @@ class RegionSection(Section):
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._describe)
+        self.draw_buttons = {tool: QPushButton(name) for tool, name in TOOLS.items()}
         self._lay_out()
+        for tool, button in self.draw_buttons.items():
+            button.setToolTip(
+                f"Draw a {TOOLS[tool].lower()} on the map: what lies in it is selected"
+            )
+            button.setProperty("tool", tool)
+            button.clicked.connect(self._draw)
         self.identify_button.clicked.connect(self._identify)
         self.cancel_button.clicked.connect(self._cancel)
         self._selection = Connections(self)
@@ -108,6 +116,11 @@ class RegionSection(Section):
         self._show_busy(False)
 
     def _lay_out(self) -> None:
+        tools = QHBoxLayout()
+        tools.addWidget(QLabel("Draw"))
+        for button in self.draw_buttons.values():
+            tools.addWidget(button, 1)
+        self.box.addLayout(tools)
         buttons = QHBoxLayout()
         buttons.addWidget(self.identify_button)
         buttons.addWidget(self.cancel_button)
@@ -138,6 +151,13 @@ class RegionSection(Section):
         session = self.session
         there = session is not None and session.scan is not None and not session.closed
         self.identify_button.setEnabled(there and self._work is None)
+        for button in self.draw_buttons.values():
+            button.setEnabled(session is not None and not session.closed)
+
+    @guarded
+    def _draw(self, *_: object) -> None:
+        if self.session is not None:
+            draw_region(self._viewer, self.session, str(self.sender().property("tool")))
 
     @guarded
     def _on_active(self, event: Any = None) -> None:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A layer to draw a region of a map in: with the map's scale and units, ready to draw.
+
+A Shapes layer that napari makes by itself has pixels as units. Beside a map in micrometres napari
+then warns of inconsistent units and shows none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from napari.layers import Shapes
+
+from .layers import geometry
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from .session import MapSession
+
+#: Modes of a Shapes layer, and what they are called on buttons.
+TOOLS: Final = {"add_rectangle": "Rectangle", "add_polygon": "Polygon"}
+
+_TITLE = "Region"
+_EDGE = 0.3  # of a pixel of the map
+
+
+def draw_region(viewer: Viewer, session: MapSession, tool: str) -> Shapes:
+    """Select the layer of a map's regions, made if there is none, with a drawing tool in hand.
+
+    Parameters
+    ----------
+    viewer
+        Where the map is shown.
+    session
+        The map.
+    tool
+        One of :data:`TOOLS`.
+    """
+    layer = _existing(viewer, session) or _new(viewer, session)
+    layer.visible = True
+    viewer.layers.selection.active = layer
+    layer.mode = tool
+    return layer
+
+
+def _existing(viewer: Viewer, session: MapSession) -> Shapes | None:
+    for layer in reversed(viewer.layers):
+        if isinstance(layer, Shapes) and layer.name.startswith(_name(session)):
+            return layer
+    return None
+
+
+def _new(viewer: Viewer, session: MapSession) -> Shapes:
+    layer = Shapes(ndim=2, name=_name(session), **geometry(session))
+    viewer.add_layer(layer)
+    layer.current_edge_color = "white"
+    layer.current_face_color = "transparent"
+    layer.current_edge_width = _EDGE
+    return layer
+
+
+def _name(session: MapSession) -> str:
+    return f"{session.name}: {_TITLE}"
