@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -110,7 +111,8 @@ def measure(viewer: napari.Viewer, path: Path, seconds: float, *, cold: bool) ->
     run = ClassificationRun()
     if not cold:
         run.warm_up()
-        wait(6.0)
+        while any(thread.name == "ebsd-phase-warm-up" for thread in threading.enumerate()):
+            wait(0.2)
     wait(1.0)
     watch = Watch(viewer)
     labels: list[np.ndarray] = []
@@ -130,6 +132,8 @@ def measure(viewer: napari.Viewer, path: Path, seconds: float, *, cold: bool) ->
     run.progressed.connect(look)
     run.failed.connect(lambda error: ends.append(str(error)))
     run.start(viewer, session)
+    while session.phase_map is None and not ends:
+        wait(0.1)
     wait(seconds)
     before = time.perf_counter()
     run.cancel()

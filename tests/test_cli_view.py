@@ -13,14 +13,15 @@ import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget
 
-from napari_ebsd_phase import InputError
+from napari_ebsd_phase import InputError, load_scan
 from napari_ebsd_phase._cli import view
 from napari_ebsd_phase._napari.application import add_docks, open_viewer
-from napari_ebsd_phase._napari.layers import layer_for
+from napari_ebsd_phase._napari.layers import add_scan, layer_for
 from napari_ebsd_phase._napari.session import active_session
 from napari_ebsd_phase.samples import sample_path
 
 from ._ebsd_files import patterns, write_edax
+from ._napari._canvas import Canvas
 
 DOCKS = {
     "EBSD phase mapping (EBSD phase)",
@@ -49,6 +50,30 @@ def test_the_docks_are_open_with_the_mapping_on_top(make_napari_viewer, qtbot):
     mapping = docks.pop("EBSD phase mapping (EBSD phase)")
     qtbot.waitUntil(lambda: not mapping.visibleRegion().isEmpty())
     assert all(dock.visibleRegion().isEmpty() for dock in docks.values())
+
+
+def test_a_click_on_the_map_brings_its_pattern_to_the_top(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    add_docks(viewer)
+    session = add_scan(viewer, load_scan(sample_path("two_phase")))
+    dock = docks_of(viewer)["EBSD pattern (EBSD phase)"]
+    frames = dock.window().findChildren(QDockWidget)
+    frame = next(frame for frame in frames if frame.isAncestorOf(dock))
+    qtbot.waitUntil(lambda: frame.visibleRegion().isEmpty())
+    viewer.reset_view()
+    canvas = Canvas(viewer, dock)
+
+    canvas.drag(session, [(10, 10), (12, 14)])
+    assert frame.visibleRegion().isEmpty()
+
+    canvas.click(session, 20, 30)
+    qtbot.waitUntil(lambda: not frame.visibleRegion().isEmpty())
+    assert (dock.place.row, dock.place.col) == (20, 30)
+    qtbot.waitUntil(lambda: not dock.busy, timeout=60_000)
+
+    frame.close()
+    canvas.click(session, 5, 5)
+    assert dock.place is None or (dock.place.row, dock.place.col) == (20, 30)
 
 
 def run_and_look(look, *arguments: str) -> list:

@@ -12,8 +12,16 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ebsd_phase._napari.session import MapSession, session_of
 
+NO_BUTTON = Qt.MouseButton.NoButton
 LEFT = Qt.MouseButton.LeftButton
 NO_KEY = Qt.KeyboardModifier.NoModifier
+
+
+def move_mouse(widget: QWidget, point: QPoint, buttons=NO_BUTTON, modifier=NO_KEY) -> None:
+    """Move the mouse to a point of a widget; QTest's own moves know no buttons or modifiers."""
+    where = QPointF(point), QPointF(widget.mapToGlobal(point))
+    move = QMouseEvent(QEvent.Type.MouseMove, *where, NO_BUTTON, buttons, modifier)
+    QApplication.sendEvent(widget, move)
 
 
 class Canvas:
@@ -37,26 +45,23 @@ class Canvas:
 
     def click(self, session: MapSession, row: float, col: float, modifier=NO_KEY) -> None:
         """Press and release the left button on a pixel."""
-        QTest.mouseClick(self.widget, LEFT, modifier, self.point(session, row, col))
+        QTest.mouseClick(self.widget, LEFT, modifier, self._visible_point(session, row, col))
 
     def drag(self, session: MapSession, pixels, modifier=NO_KEY) -> None:
         """Press the left button on the first pixel, move over the others, release."""
-        points = [self.point(session, row, col) for row, col in pixels]
+        points = [self._visible_point(session, row, col) for row, col in pixels]
         QTest.mousePress(self.widget, LEFT, modifier, points[0])
         for point in points[1:]:
-            self._move(point, modifier)
+            # At the pace of a hand: the canvas drops what follows within 10 ms.
+            QTest.qWait(15)
+            move_mouse(self.widget, point, LEFT, modifier)
         QTest.mouseRelease(self.widget, LEFT, modifier, points[-1])
 
     def key(self, key: Qt.Key) -> None:
         """Press a key while the canvas has the focus."""
         QTest.keyClick(self.widget, key)
 
-    def _move(self, point: QPoint, modifier) -> None:
-        """Move the mouse with the button down, at the pace of a hand.
-
-        The canvas drops what follows within 10 ms, and QTest's own moves know no modifier.
-        """
-        QTest.qWait(15)
-        where = QPointF(point), QPointF(self.widget.mapToGlobal(point))
-        move = QMouseEvent(QEvent.Type.MouseMove, *where, Qt.MouseButton.NoButton, LEFT, modifier)
-        QApplication.sendEvent(self.widget, move)
+    def _visible_point(self, session: MapSession, row: float, col: float) -> QPoint:
+        point = self.point(session, row, col)
+        assert self.widget.rect().contains(point), f"({row}, {col}) is not on the canvas"
+        return point

@@ -10,6 +10,7 @@ from qtpy.QtTest import QTest
 
 from napari_ebsd_phase._napari.bar_chart import Bar, BarChart, percent
 
+from ._canvas import move_mouse
 from ._drawn import drawn
 
 BARS = (
@@ -79,9 +80,9 @@ def test_a_click_below_the_last_bar_chooses_nothing(chart, qtbot):
 
 
 def test_the_mouse_is_a_hand_over_bars_alone(chart):
-    QTest.mouseMove(chart, chart.rect_of(0).center().toPoint())
+    move_mouse(chart, chart.rect_of(0).center().toPoint())
     over = chart.cursor().shape()
-    QTest.mouseMove(chart, QPoint(5, chart.height() - 1))
+    move_mouse(chart, QPoint(5, chart.height() - 1))
 
     assert over == Qt.CursorShape.PointingHandCursor
     assert chart.cursor().shape() == Qt.CursorShape.ArrowCursor

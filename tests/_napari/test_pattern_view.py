@@ -19,6 +19,7 @@ from napari_ebsd_phase._napari.pattern_view import (
 )
 from napari_ebsd_phase.samples import sample_path
 
+from ._canvas import move_mouse
 from ._drawn import drawn
 
 ARROWS = {
@@ -148,7 +149,7 @@ def test_the_pixel_under_the_mouse_is_told(view, pattern):
     view.set_heat(np.full((60, 60), 0.25, np.float32))
     box = view.target()
 
-    QTest.mouseMove(view, QPoint(int(box.left() + 12.5 * 5), int(box.top() + 7.5 * 5)))
+    move_mouse(view, QPoint(int(box.left() + 12.5 * 5), int(box.top() + 7.5 * 5)))
 
     assert view.hover_text() == f"row 7, col 12: {pattern[7, 12]} · evidence 0.25"
 
@@ -156,7 +157,7 @@ def test_the_pixel_under_the_mouse_is_told(view, pattern):
 def test_beside_the_pattern_nothing_is_told(view, pattern):
     view.set_pattern(pattern)
 
-    QTest.mouseMove(view, QPoint(2, 150))
+    move_mouse(view, QPoint(2, 150))
 
     assert view.pixel_at(QPointF(2, 150)) is None
     assert view.hover_text() == ""

@@ -66,22 +66,27 @@ def add_docks(viewer: Viewer) -> None:
     """Open the docks of the plugin as tabs of one place, which is all that a small screen has."""
     from qtpy.QtCore import QTimer
 
+    from .click_opens import ClickOpens
     from .legend_dock import LegendDock
     from .map_dock import MapDock
     from .pattern_dock import PatternDock
 
-    docks = [
+    pattern = PatternDock(viewer)
+    frames = [
         viewer.window.add_dock_widget(
-            dock(viewer), name=_TITLE.format(name), area="right", tabify=tabify
+            dock, name=_TITLE.format(name), area="right", tabify=number > 0
         )
-        for dock, name, tabify in (
-            (MapDock, "EBSD phase mapping", False),
-            (PatternDock, "EBSD pattern", True),
-            (LegendDock, "EBSD phase legend", True),
+        for number, (dock, name) in enumerate(
+            (
+                (MapDock(viewer), "EBSD phase mapping"),
+                (pattern, "EBSD pattern"),
+                (LegendDock(viewer), "EBSD phase legend"),
+            )
         )
     ]
+    ClickOpens(viewer, pattern, frames[1])
     # Which tab lies on top is decided when the window is laid out.
-    QTimer.singleShot(0, docks[0].raise_)
+    QTimer.singleShot(0, frames[0].raise_)
 
 
 def run() -> None:

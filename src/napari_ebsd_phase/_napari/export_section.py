@@ -321,7 +321,8 @@ def _map_work(
 
 def _intention(session: MapSession, path: Path) -> str:
     """What is going to be done, and why it may take long."""
-    hashed = session.phase_map is not None and "source_sha256" in session.phase_map.provenance
+    told = {} if session.phase_map is None else session.phase_map.provenance
+    hashed = told.get("source_sha256") is not None
     if path.suffix.lower() != ".h5" or session.scan is None or hashed:
         return f"Writing {path.name} …"
     return f"Reading {session.scan.path.name} once for its checksum, then writing {path.name} …"

@@ -45,11 +45,14 @@ if TYPE_CHECKING:
 
 _NOTHING_OPEN = "Open an EBSD file or a sample to begin"
 _NOTHING_CHOSEN = (
-    "Click a pixel of the map to see its pattern.\nDrag, or use the arrow keys, to see the next "
-    "ones.\n\nShift and drag moves the map."
+    "Click a pixel of the map\nto see its pattern.\n\nDrag, or use the arrow keys,\nto go on.\n\n"
+    "Shift and drag moves the map."
 )
 _READING = "Reading the pattern…"
 _NO_FILE = "The patterns of this map were not found."
+
+# Milliseconds until words that are not there yet are waited for visibly.
+_WORDS_WITHIN = 200
 
 # Milliseconds: opening a file and drawing its layers comes before what may never be asked for.
 _WARM_UP_AFTER = 300
@@ -73,6 +76,9 @@ class PatternDock(QWidget):
         self._reader = LatestWins(read_pattern, "ebsd-read-pattern")
         self._explainer = LatestWins(Explainer().answer, "ebsd-explain-pattern")
         self.probe = PatternProbe(viewer)
+        self._words_timer = QTimer(self)
+        self._words_timer.setSingleShot(True)
+        self._words_timer.timeout.connect(self._show_words)
 
         self.chosen = PatternPanel("Chosen")
         self.pinned = PatternPanel("Pinned")
@@ -218,7 +224,9 @@ class PatternDock(QWidget):
                 self._show_words()
         elif answer.ticket == self._read_ticket and self.place is not None:
             self.chosen.show_pattern(self.place, answer.pattern)
-            self._show_words()
+            if self.chosen.answer is None:
+                # The words of the pattern before stay for a moment: they would only flicker.
+                self._words_timer.start(0 if self._known() is not None else _WORDS_WITHIN)
 
     @guarded
     def _on_asked(self) -> None:
@@ -259,6 +267,8 @@ class PatternDock(QWidget):
             panel.show_pattern(self.place, answer.pattern)
         panel.show_answer(answer)
         self._show_words()
+        if panel is self.chosen and not panel.needs(answer.request):
+            self.probe.draw_soon()
 
     def _panel(self, ticket: int) -> PatternPanel | None:
         panels = (self.chosen, self.pinned)
@@ -287,6 +297,7 @@ class PatternDock(QWidget):
 
     def _show_words(self) -> None:
         """Write label, details and bars of the chosen pixel."""
+        self._words_timer.stop()
         answer, level = self.chosen.answer, self.controls.level
         result = self._known() if answer is None else answer.result
         other = self.pinned.result if self.pin_button.isChecked() else None

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 ARROWS: Final = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 
-# Milliseconds until the marker follows. Moving a layer keeps Python busy, and then the heat map,
-# which is being made in a thread, waits: it comes first, and a drag moves the marker less often.
-_DRAW_AFTER: Final = 50
+# Milliseconds until the marker follows. Moving it draws the whole map again, and meanwhile the heat
+# map that is being made in a thread gets on slowly: so it waits for that, but not for long.
+_DRAW_AFTER: Final = 120
+_DRAW_SOON: Final = 10
 
 
 class Place:
@@ -86,7 +87,6 @@ class PatternProbe(QObject):
         self._active = False
         self._drawing = QTimer(self)
         self._drawing.setSingleShot(True)
-        self._drawing.setInterval(_DRAW_AFTER)
         self._drawing.timeout.connect(self._draw)
         self.place: Place | None = None
         self.pinned: Place | None = None
@@ -127,8 +127,7 @@ class PatternProbe(QObject):
         self.place = place
         self._bind_keys()
         self.moved.emit()
-        if not self._drawing.isActive():
-            self._drawing.start()
+        self._draw_within(_DRAW_AFTER)
 
     def step(self, rows: int, cols: int) -> None:
         """Move on by so many rows and columns, as far as the map goes."""
@@ -139,6 +138,11 @@ class PatternProbe(QObject):
         """Mark a second pixel, or none."""
         self.pinned = place
         self._draw()
+
+    def draw_soon(self) -> None:
+        """Let the marker follow now: nothing else is waited for."""
+        if self._drawing.isActive():
+            self._draw_within(_DRAW_SOON)
 
     def forget_lost(self) -> None:
         """Let go of pixels whose data set was closed or has gone."""
@@ -152,6 +156,10 @@ class PatternProbe(QObject):
         if lost:
             self.moved.emit()
 
+    def _draw_within(self, milliseconds: int) -> None:
+        if not self._drawing.isActive() or self._drawing.remainingTime() > milliseconds:
+            self._drawing.start(milliseconds)
+
     def _draw(self) -> None:
         self._drawing.stop()
         if self._active:
@@ -163,7 +171,7 @@ class PatternProbe(QObject):
     # Mouse ------------------------------------------------------------------------------------
 
     def _on_press(self, viewer: Viewer, event: Any) -> Iterator[None]:
-        found = self._map_under(viewer, event)
+        found = self.map_under(viewer, event)
         if found is None:
             return
         if event.modifiers:
@@ -192,7 +200,7 @@ class PatternProbe(QObject):
             row, col = (int(number) for number in place.round())
             guarded(self.choose)(session, row, col)
 
-    def _map_under(self, viewer: Viewer, event: Any) -> tuple[MapSession, Layer, int, int] | None:
+    def map_under(self, viewer: Viewer, event: Any) -> tuple[MapSession, Layer, int, int] | None:
         """Data set, layer and pixel that a press is meant for."""
         active = viewer.layers.selection.active
         drawing = active is not None and str(active.mode) != "pan_zoom"
@@ -251,12 +259,17 @@ def _move_map(viewer: Viewer, event: Any) -> Iterator[None]:
     yield
     while event.type == "mouse_move":
         event.handled = True
-        camera = viewer.scene.camera
-        center = np.array(camera.center, float)
-        # The world below the mouse is told for the camera as it is: it is to be `start` again.
-        center[-2:] += start - np.array(event.position)[-2:]
-        camera.center = tuple(center)
+        _move_camera(viewer, start, event.position)
         yield
+    _move_camera(viewer, start, event.position)
+
+
+def _move_camera(viewer: Viewer, wanted: np.ndarray, position: Any) -> None:
+    """Bring a point of the world to where `position` is seen now."""
+    camera = viewer.scene.camera
+    center = np.array(camera.center, float)
+    center[-2:] += wanted - np.array(position)[-2:]
+    camera.center = tuple(center)
 
 
 def _is_lost(place: Place) -> bool:
