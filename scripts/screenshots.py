@@ -74,7 +74,7 @@ class Stage:
         canvas = self.viewer.window._qt_viewer.canvas
         layer = self.viewer.layers["patterns: Bravais lattice"]
         world = np.array(layer.data_to_world((row, col)))
-        centre, zoom = np.array(self.viewer.camera.center[-2:]), self.viewer.camera.zoom
+        centre, zoom = np.array(self.viewer.scene.camera.center[-2:]), self.viewer.scene.camera.zoom
         y, x = (
             np.array([canvas.native.height(), canvas.native.width()]) / 2 + (world - centre) * zoom
         )
@@ -114,22 +114,17 @@ def main() -> None:
     stage.picture("2-map")
 
     stage.click_map(45, 66)
-    stage.until(lambda: pattern.summary.isVisible(), "the pattern")
+    stage.until(lambda: pattern.place is not None and not pattern.busy, "the pattern")
     stage.picture("3-pattern")
 
     stage.top(mapping)
-    step = mapping.session.step
-    box = np.array([[14, 30], [14, 40], [30, 40], [30, 30]]) * step
-    stage.viewer.add_shapes(
-        [box],
-        shape_type="rectangle",
-        name="Region",
-        edge_color="white",
-        face_color="transparent",
-        edge_width=0.2,
-    )
     mapping.layers.set_open(False)
     mapping.region.set_open(True)
+    QTest.qWait(200)
+    stage.push(mapping.region.draw_buttons["add_rectangle"])
+    shapes = stage.viewer.layers["patterns: Region"]
+    shapes.add_rectangles([np.array([[9.5, 29.5], [20.5, 41.5]])])
+    shapes.mode = "pan_zoom"
     stage.push(mapping.region.identify_button)
     stage.until(lambda: mapping.region.answer.isVisible(), "the answer")
     stage.picture("4-region")

@@ -137,7 +137,8 @@ def test_wrong_input_ends_the_process_with_code_2_and_one_line(case, tmp_path):
     "words",
     [
         [],
-        ["identify", NICKEL],
+        ["identify"],
+        ["identify", NICKEL, "--region", "0:99,0:99"],
         ["demo", "-o", NICKEL],
         ["demo", "--prior", "octagonal", "-o", "."],
         ["models", "describe", "best"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class SummaryRow:
     bravais_lattice: str
 
 
+@cache
 def label_table() -> tuple[Label, ...]:
     """Every possible label; the label with code ``k`` is at index ``k - 1``."""
     pairs = [(level, name) for level in DECISION_LEVELS for name in crystallography.names(level)]

@@ -135,7 +135,7 @@ class ClassifySection(Section):
 
     def show_session(self, session: MapSession | None) -> None:
         if session is not None and session.scan is not None and session not in self._jobs:
-            job = Job(ClassificationRun(self))
+            job = Job(ClassificationRun(self, self.loader))
             job.changed.connect(self._on_job)
             self._jobs[session] = job
             # It takes seconds, in which the user still chooses.
