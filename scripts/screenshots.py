@@ -113,7 +113,7 @@ def main() -> None:
     stage.top(stage.legend)
     stage.picture("2-map")
 
-    stage.click_map(45, 66)
+    stage.click_map(14, 34)
     stage.until(lambda: pattern.place is not None and not pattern.busy, "the pattern")
     stage.picture("3-pattern")
 
@@ -123,7 +123,7 @@ def main() -> None:
     QTest.qWait(200)
     stage.push(mapping.region.draw_buttons["add_rectangle"])
     shapes = stage.viewer.layers["patterns: Region"]
-    shapes.add_rectangles([np.array([[9.5, 29.5], [20.5, 41.5]])])
+    shapes.add_rectangles([np.array([[37.5, 50.5], [57.5, 74.5]])])
     shapes.mode = "pan_zoom"
     stage.push(mapping.region.identify_button)
     stage.until(lambda: mapping.region.answer.isVisible(), "the answer")

@@ -48,12 +48,13 @@ class Canvas:
         QTest.mouseClick(self.widget, LEFT, modifier, self._visible_point(session, row, col))
 
     def drag(self, session: MapSession, pixels, modifier=NO_KEY) -> None:
-        """Press the left button on the first pixel, move over the others, release."""
+        """Press the left button on the first pixel, move over the others, release.
+
+        The canvas passes a few moves on each second, as it does with those of a quick hand.
+        """
         points = [self._visible_point(session, row, col) for row, col in pixels]
         QTest.mousePress(self.widget, LEFT, modifier, points[0])
         for point in points[1:]:
-            # At the pace of a hand: the canvas drops what follows within 10 ms.
-            QTest.qWait(15)
             move_mouse(self.widget, point, LEFT, modifier)
         QTest.mouseRelease(self.widget, LEFT, modifier, points[-1])
 

@@ -28,7 +28,7 @@ from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.saliency import explain
 from napari_ebsd_phase.samples import sample_path
 
-from ._canvas import Canvas
+from ._canvas import Canvas, move_mouse
 
 LONG = 120_000
 PART = (slice(8, 16), slice(20, 40))
@@ -249,15 +249,37 @@ def test_a_drag_goes_through_the_patterns_and_leaves_the_map_where_it_is(
     viewer, dock, steel, canvas, qtbot
 ):
     center = viewer.scene.camera.center
+    way = [(20, col) for col in range(20, 60)] + [(28, 61)]
     seen = []
     dock.probe.moved.connect(lambda: seen.append(dock.place))
 
-    canvas.drag(steel, [(20, 20), (21, 22), (25, 30), (28, 41)])
+    canvas.drag(steel, way)
 
-    assert [(p.row, p.col) for p in seen] == [(20, 20), (21, 22), (25, 30), (28, 41)]
+    # It keeps no list of what it was too slow for, but the first and the last are always seen.
+    found = [(place.row, place.col) for place in seen]
+    assert found == [pixel for pixel in way if pixel in found]
+    assert found[0] == way[0]
+    assert found[-1] == way[-1]
     assert viewer.scene.camera.center == center
+    assert viewer.scene.camera.mouse_pan
     wait_for_answer(dock, qtbot)
-    np.testing.assert_array_equal(dock.chosen.view.pattern, steel.scan.pattern(28, 41))
+    np.testing.assert_array_equal(dock.chosen.view.pattern, steel.scan.pattern(28, 61))
+
+
+def test_a_slow_drag_shows_every_pattern_on_its_way(dock, steel, canvas, qtbot):
+    point = canvas.point(steel, 20, 20)
+    QTest.mousePress(canvas.widget, Qt.MouseButton.LeftButton, pos=point)
+
+    for pixel in [(21, 22), (25, 30), (28, 41)]:
+
+        def has_moved(pixel=pixel) -> bool:
+            move_mouse(canvas.widget, canvas.point(steel, *pixel), Qt.MouseButton.LeftButton)
+            return place_of(dock) == pixel
+
+        qtbot.waitUntil(has_moved)
+        qtbot.waitUntil(
+            lambda: np.array_equal(dock.chosen.view.pattern, steel.scan.pattern(*place_of(dock)))
+        )
 
 
 def test_a_drag_beyond_the_edge_stays_in_the_map(dock, steel, canvas):
@@ -277,13 +299,17 @@ def test_a_drag_with_shift_moves_the_map(viewer, dock, steel, canvas):
     assert (moved.x(), moved.y()) == pytest.approx((20 * 0.2 * zoom, 10 * 0.2 * zoom), abs=2)
 
 
-def test_a_drag_beside_the_map_moves_it_as_ever(viewer, dock, steel, canvas):
+def test_a_drag_beside_the_map_moves_it_as_ever(viewer, dock, steel, canvas, qtbot):
     center = viewer.scene.camera.center
+    start, end = canvas.point(steel, -3, 20), canvas.point(steel, -3, 30)
+    QTest.mousePress(canvas.widget, Qt.MouseButton.LeftButton, pos=start)
 
-    canvas.drag(steel, [(-3, 20), (-3, 25), (-3, 30)])
+    def has_moved() -> bool:
+        move_mouse(canvas.widget, end, Qt.MouseButton.LeftButton)
+        return viewer.scene.camera.center != center
 
+    qtbot.waitUntil(has_moved)
     assert dock.place is None
-    assert viewer.scene.camera.center != center
 
 
 def test_a_quick_drag_ends_where_the_button_is_released(dock, steel, canvas):

@@ -25,7 +25,7 @@ DEFAULT_PRIOR = "known"
 _TESTS = {
     "seen": "materials seen in training",
     "unseen": "materials never seen",
-    "calibration": "calibration materials",
+    "calibration": "materials never seen (calibrated on)",
     "unknown": "materials perhaps seen",
     "simulator": "another simulator",
     "simulator_seen": "another simulator, seen materials",

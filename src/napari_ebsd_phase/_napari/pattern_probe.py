@@ -183,14 +183,20 @@ class PatternProbe(QObject):
         # Nothing is kept alive while the button is down.
         below, of = weakref.ref(layer), weakref.ref(session)
         del found, session, layer
-        yield
-        while event.type == "mouse_move":
-            # The map stays where it is while its patterns are looked through.
-            event.handled = True
-            self._drag_to(below(), of(), event.position)
+        # The map stays where it is while its patterns are looked through. Marking moves as handled
+        # would not do: napari passes quick ones on later than the camera sees them.
+        camera = viewer.scene.camera
+        pan = camera.mouse_pan
+        camera.mouse_pan = False
+        try:
             yield
-        # A quick hand lets go before its last move is told.
-        self._drag_to(below(), of(), event.position)
+            while event.type == "mouse_move":
+                self._drag_to(below(), of(), event.position)
+                yield
+            # A quick hand lets go before its last move is told.
+            self._drag_to(below(), of(), event.position)
+        finally:
+            camera.mouse_pan = pan
 
     def _drag_to(self, layer: Layer | None, session: MapSession | None, position: Any) -> None:
         if layer is None or session is None or session.closed or not self._active:
@@ -258,7 +264,6 @@ def _move_map(viewer: Viewer, event: Any) -> Iterator[None]:
     start = np.array(event.position)[-2:]
     yield
     while event.type == "mouse_move":
-        event.handled = True
         _move_camera(viewer, start, event.position)
         yield
     _move_camera(viewer, start, event.position)
