@@ -893,6 +893,7 @@ def test_keys_that_were_bound_before_come_back(viewer, dock, steel, canvas):
 
 
 def test_a_closed_dock_leaves_nothing_behind(viewer, qtbot):
+    of_others = set(threads())
     dock = dock_in(viewer, qtbot)
     session = add_scan(viewer, load_scan(sample_path("two_phase")))
     before = list(viewer.layers)
