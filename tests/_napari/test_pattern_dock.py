@@ -909,11 +909,7 @@ def test_a_closed_dock_leaves_nothing_behind(viewer, qtbot):
     del dock
     qtbot.waitUntil(lambda: gc.collect() >= 0 and gone() is None)
 
-    qtbot.waitUntil(
-        lambda: (
-            not [t for t in threading.enumerate() if t.name.startswith(("ebsd-read", "ebsd-ex"))]
-        )
-    )
+    qtbot.waitUntil(lambda: set(threads()) <= of_others)
     viewer.layers.clear()
     add_scan(viewer, load_scan(sample_path("nickel")))
 

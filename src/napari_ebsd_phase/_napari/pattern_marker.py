@@ -29,8 +29,9 @@ _RIM: Final = "black"
 _CHOSEN: Final = "white"
 _PINNED: Final = "cyan"
 
-# Points of the screen: a pixel of a large map is smaller than that, and would not be found.
-_SMALLEST: Final = 9
+# Points of the screen: a pixel of a large map is smaller than that and would not be found, one of
+# a small map is larger and would disappear below the marker.
+_SIZES: Final = (9, 24)
 
 
 class PatternMarker(QObject):
@@ -111,7 +112,7 @@ class PatternMarker(QObject):
             face_color="transparent",
             border_color=colors,
             border_width=widths,
-            canvas_size_limits=(_SMALLEST, 10_000),
+            canvas_size_limits=_SIZES,
         )
         layer.editable = False
         selected = set(viewer.layers.selection)

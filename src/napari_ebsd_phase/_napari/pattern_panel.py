@@ -120,7 +120,7 @@ class PatternPanel(QWidget):
         text = f"evidence for {answer.target}"
         if answer.against is not None:
             text += f" against {answer.against}"
-        return text if answer.heat is not None else f"{text} …"
+        return text if answer.heat is not None else f"looking for {text} …"
 
 
 def bars_of(
