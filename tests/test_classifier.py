@@ -216,9 +216,12 @@ def test_probabilities_use_the_temperature_and_training_prior_of_the_card(classi
     uniform = classifier.probabilities(scores)
     np.testing.assert_allclose(uniform[0].sum(axis=1), 1, atol=1e-5)
 
+    classifier.card["temperature"] /= 20
+    sharper = classifier.probabilities(scores)
+    assert (sharper[0].max(axis=1) > uniform[0].max(axis=1)).all()
     classifier.card["temperature"] = 50.0
     flatter = classifier.probabilities(scores)
-    assert (flatter[0].max(axis=1) < uniform[0].max(axis=1)).all()
+    assert (flatter[1].max(axis=1) < sharper[1].max(axis=1)).all()
 
     rare = COMPATIBLE.astype(float)
     rare[POINT_GROUPS.index("432")] /= 100
