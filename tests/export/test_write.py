@@ -6,6 +6,7 @@ from __future__ import annotations
 import resource
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,18 @@ from napari_ebsd_phase.export._atomic import replacing
 from napari_ebsd_phase.phase_map import PhaseMap
 
 
-@pytest.fixture
+@contextmanager
 def nearly_full_disk() -> Iterator[None]:
-    """Let the system refuse to write more than 2 kB into any file, as a full disk does."""
+    """Let the system refuse to write more than 2 kB into any file, as a full disk does.
+
+    No fixture: pytest reports a test before it ends its fixtures, perhaps into a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -57,13 +63,12 @@ def test_an_existing_file_is_kept_unless_told_otherwise(
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
-    make_map: Callable[..., PhaseMap], tmp_path: Path, suffix: str, request: pytest.FixtureRequest
+    make_map: Callable[..., PhaseMap], tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"map{suffix}"
     path.write_text("precious")
     phase_map = make_map((60, 80))
-    request.getfixturevalue("nearly_full_disk")
-    with pytest.raises(InputError, match="cannot write") as caught:
+    with pytest.raises(InputError, match="cannot write") as caught, nearly_full_disk():
         phase_map.save(path, overwrite=True)
     assert "\n" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
