@@ -634,6 +634,22 @@ def test_unpinning_leaves_one_pattern(viewer, dock, steel, qtbot):
     assert all(bar.pinned is None for bar in dock.summary.bars.bars)
 
 
+def test_unpinning_before_the_next_pattern_is_there_still_explains_it(dock, steel, qtbot):
+    # A slow method: the answer cannot be there by the time of the second click.
+    dock.controls.method_box.setCurrentIndex(dock.controls.method_box.findData("occlusion"))
+    dock.show_pixel(steel, 10, 10)
+    wait_for_answer(dock, qtbot)
+    dock.pin_button.click()
+    dock.show_pixel(steel, 40, 60)
+
+    dock.pin_button.click()
+    wait_for_answer(dock, qtbot)
+
+    assert place_of(dock) == (40, 60)
+    assert dock.chosen.place == dock.place
+    assert dock.chosen.view.heat is not None
+
+
 # Save -------------------------------------------------------------------------------------------
 
 

@@ -239,7 +239,8 @@ class PatternDock(QWidget):
         questions = []
         for panel, place in ((self.chosen, self.place), (self.pinned, self.probe.pinned)):
             session = None if place is None else place.session
-            new = moved and panel is self.chosen
+            # A panel shows the pattern before, and what was said of it, until the next one is read.
+            new = panel.place != place or (moved and panel is self.chosen)
             if place is None or session is None or session.scan is None:
                 continue
             if new or panel.needs(request):
