@@ -9,8 +9,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 python=${PYTHON:-python3}
 venv=${VENV:-.venv-test}
-# Two Qt or torch thread pools on a small machine only get into each other's way.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc 2>/dev/null || echo 2)}
+# One process of tests a core, each with a screen of its own; more than four gain little. Their
+# thread pools would only get into each other's way.
+workers=$(nproc 2>/dev/null || echo 2)
+[ "$workers" -le 4 ] || workers=4
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export MPLBACKEND=agg PIP_DISABLE_PIP_VERSION_CHECK=1
 
 die() { printf 'error: %s\n' "$1" >&2; exit 1; }
@@ -72,7 +75,7 @@ check "lint" "$bin/ruff" check .
 check "format" "$bin/ruff" format --check .
 check "types" "$bin/mypy"
 check "manifest" "$bin/npe2" validate napari_ebsd_phase --imports
-check "tests" "$bin/python" -m pytest  # last, so that its count closes the report
+check "tests" "$bin/python" -m pytest -n "$workers" --dist loadfile  # last, so that its count closes the report
 
 if [ "${#failed[@]}" -gt 0 ]; then
   printf '\nFAILED: %s\n' "${failed[*]}"
