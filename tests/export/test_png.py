@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_ebsd_phase.crystallography import UNDECIDED_COLOR, color
-from napari_ebsd_phase.export import png
+from napari_ebsd_phase.export import png, words
 from napari_ebsd_phase.phase_map import PhaseMap
 
 
@@ -75,7 +75,7 @@ def test_rare_names_do_not_bury_the_others() -> None:
     ],
 )
 def test_symbols_are_set_as_the_field_prints_them(name: str, printed: str) -> None:
-    assert png._typeset(name) == printed
+    assert words.typeset(name) == printed
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_symbols_are_set_as_the_field_prints_them(name: str, printed: str) -> No
     ],
 )
 def test_the_scale_bar_has_a_round_length(extent: float, units: str, text: str) -> None:
-    length, name = png._nice_length(extent, units)
+    length, name = words.nice_length(extent, units)
     assert name == text
     assert length <= max(extent / 4, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "< 0.1 %"), (1, "< 0.1 %"), (500, "5.0 %"), (9999, "> 99.9 %"), (10000, "100.0 %")],
+    ("count", "text"),
+    [(0, "0.0 %"), (1, "< 0.1 %"), (500, "5.0 %"), (9999, "> 99.9 %"), (10000, "100.0 %")],
 )
-def test_a_rounded_share_does_not_deny_a_pixel(share: int, text: str) -> None:
-    assert png._percent(share, 10000) == text
+def test_a_rounded_share_does_not_deny_a_pixel(count: int, text: str) -> None:
+    assert words.percent(count / 10000) == text
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..export._atomic import replacing
+from ..export.words import nice_length, percent, shorten, typeset, worth_a_line
 from .label_cache import NOT_DONE
-from .legend_rows import LEVEL_TITLES, LegendRow, classified, count_labels, percent
+from .legend_rows import LEVEL_TITLES, LegendRow, classified, count_labels
 
 if TYPE_CHECKING:
-    from ..export.png import _Page
+    from ..export.page import Page
     from ..phase_map import PhaseMap
     from .session import MapSession
 
@@ -189,16 +190,16 @@ def _caption(
     hidden: Collection[int],
 ) -> list[str]:
     """Return what was done, in a few words each."""
-    from ..export.png import _printable, _shorten
+    from ..export.page import printable
 
     made = phase_map.provenance
     prior = made.get("prior", "uniform")
     done, total = classified(rows), whole[0] * whole[1]
     many = len(phase_map.sources) > 1
     parts = [
-        "" if many else _printable(_shorten(Path(phase_map.sources[0]).name, 60)),
-        f"network: {_printable(_shorten(str(made.get('network', 'unknown')), 40))}",
-        f"class prior: {_shorten(prior, 60) if isinstance(prior, str) else 'own frequencies'}",
+        "" if many else printable(shorten(Path(phase_map.sources[0]).name, 60)),
+        f"network: {printable(shorten(str(made.get('network', 'unknown')), 40))}",
+        f"class prior: {shorten(prior, 60) if isinstance(prior, str) else 'own frequencies'}",
         f"{done:,} patterns" if done == total else f"{done:,} of {total:,} patterns",
     ]
     if level == "label":
@@ -232,8 +233,8 @@ def _draw(
     scale_bar: bool,
     caption: Sequence[str],
     dpi: float,
-) -> _Page:
-    from ..export.png import _Page
+) -> Page:
+    from ..export.page import Page
 
     (n_rows, n_cols), (dy, dx) = phase_map.shape, phase_map.step
     beside = bool(rows) and (n_cols * dx) / (n_rows * dy) <= 2
@@ -255,7 +256,7 @@ def _draw(
     across = max(across, 2.4)  # a caption needs some width, too
     text = _wrap(caption, int(across / _LETTER))
     total = 2 * _MARGIN + down + 0.12 + len(text) * _CAPTION_LINE
-    page = _Page(2 * _MARGIN + across, total, dpi)
+    page = Page(2 * _MARGIN + across, total, dpi)
     page.image(_MARGIN, _MARGIN, width, height, colors)
     if scale_bar:
         _draw_scale_bar(page, phase_map, width, _MARGIN + height)
@@ -283,12 +284,10 @@ def _wrap(parts: Sequence[str], most: int) -> list[str]:
 
 def _legend_lines(rows: Sequence[LegendRow]) -> list[tuple[str, str, str]]:
     """Return colour, name and share of each line; rare names of a noisy map share the last."""
-    from ..export.png import _worth_a_line
-
     if not rows:
         return []
     total = classified(rows)
-    kept, rest = _worth_a_line({row.value: row.count for row in rows if row.value}, total)
+    kept, rest = worth_a_line({row.value: row.count for row in rows if row.value}, total)
     named = {row.value: row for row in rows}
     lines = [_line(named[value]) for value in kept]
     if rest:
@@ -303,17 +302,15 @@ def _line(row: LegendRow) -> tuple[str, str, str]:
 
 
 def _typeset_name(row: LegendRow) -> str:
-    from ..export.png import _typeset
-
     if not row.value:
         return row.name
     # "Laue" of "Laue m-3m" is a word, not a symbol.
     *words, symbol = row.name.split(" ")
-    return " ".join([*words, _typeset(symbol)])
+    return " ".join([*words, typeset(symbol)])
 
 
 def _draw_legend(
-    page: _Page, lines: Sequence[tuple[str, str, str]], x: float, y: float, title: str = ""
+    page: Page, lines: Sequence[tuple[str, str, str]], x: float, y: float, title: str = ""
 ) -> None:
     if title:
         page.text(x, y + 0.07, title, size=8, weight="bold")
@@ -327,21 +324,19 @@ def _draw_legend(
         page.text(x + _LEGEND, middle + 0.04, share, size=8, ha="right", va="baseline")
 
 
-def _draw_scale_bar(page: _Page, phase_map: PhaseMap, width: float, under: float) -> None:
-    from ..export.png import _nice_length
-
-    length, text = _nice_length(phase_map.shape[1] * phase_map.step[1], phase_map.units)
+def _draw_scale_bar(page: Page, phase_map: PhaseMap, width: float, under: float) -> None:
+    length, text = nice_length(phase_map.shape[1] * phase_map.step[1], phase_map.units)
     long = width * length / (phase_map.shape[1] * phase_map.step[1])
     page.box(_MARGIN, under + 0.09, long, 0.04, "#000000")
     page.text(_MARGIN, under + 0.23, text, size=8)
 
 
-def _draw_table(rows: Sequence[LegendRow], level: str, dpi: float) -> _Page:
+def _draw_table(rows: Sequence[LegendRow], level: str, dpi: float) -> Page:
     """Draw a legend alone, every row of it."""
-    from ..export.png import _Page
+    from ..export.page import Page
 
     columns = {1.95: "area", 2.6: "mean p", 3.3: "pixels"}
-    page = _Page(2 * _MARGIN + 3.3, 2 * _MARGIN + (len(rows) + 1.3) * _LINE, dpi)
+    page = Page(2 * _MARGIN + 3.3, 2 * _MARGIN + (len(rows) + 1.3) * _LINE, dpi)
     page.text(_MARGIN, _MARGIN + 0.09, LEVEL_TITLES[level], size=8, weight="bold")
     for right, heading in columns.items():
         page.text(_MARGIN + right, _MARGIN + 0.09, heading, size=7, ha="right", color=_GREY)
@@ -366,7 +361,7 @@ def _write_table(table: Any, rows: Sequence[LegendRow]) -> None:
         table.writerow((name, row.level, row.color, *numbers, row.count))
 
 
-def _save(page: _Page, path: str | Path, suffix: str, overwrite: bool, phase_map: PhaseMap) -> None:
+def _save(page: Page, path: str | Path, suffix: str, overwrite: bool, phase_map: PhaseMap) -> None:
     import matplotlib
 
     program = f"napari-ebsd-phase {phase_map.provenance.get('version', '')}".strip()

@@ -23,9 +23,10 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import QSignalThrottler
 
+from ..export.words import percent
 from .follow import Connections
 from .layers import MAP_ROLES, layer_for, refresh_layers, show_level
-from .legend_rows import LegendRow, count_labels, percent
+from .legend_rows import LegendRow, count_labels
 from .notify import guarded
 from .section import Section, wrapped
 from .theme import swatch

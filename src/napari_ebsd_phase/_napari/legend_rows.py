@@ -148,10 +148,3 @@ def count_labels(
 def classified(rows: Sequence[LegendRow]) -> int:
     """Number of classified pixels that a legend counts."""
     return sum(row.count for row in rows if row.value is not None)
-
-
-def percent(share: float) -> str:
-    """Write a share (0 to 1) so that 0.0 % and 100.0 % mean none and all."""
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"

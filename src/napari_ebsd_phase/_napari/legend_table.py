@@ -17,7 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .legend_rows import LEVEL_TITLES, LegendRow, classified, percent
+from ..export.words import percent
+from .legend_rows import LEVEL_TITLES, LegendRow, classified
 from .theme import swatch
 
 EYE, NAME, SHARE, PROBABILITY, COUNT = range(5)

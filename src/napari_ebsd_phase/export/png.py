@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
-from matplotlib.patches import Rectangle
 
-from ..crystallography import BRAVAIS_LATTICES, CRYSTAL_SYSTEMS, UNDECIDED_COLOR, color
+from ..crystallography import BRAVAIS_LATTICES, UNDECIDED_COLOR, color
 from ..phase_map import label_table
+from .page import Page, printable
+from .words import nice_length, percent, shorten, typeset, worth_a_line
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
@@ -29,15 +27,10 @@ _LARGEST_CELL = 0.5
 _THINNEST = 0.35
 _MARGIN = 0.15
 _LINE = 0.18
-_FONT = "DejaVu Sans"  # comes with matplotlib, and has the overbars
 
 _DPI = 300
 _LARGEST_DPI = 600
-_FEW_ENTRIES = 6
-_MOST_ENTRIES = 14
-_RARE = 0.001
 _MOST_NAMES = 45
-_LONGEST_NAME = 26
 _NOT_DONE_COLOR = "#ffffff"
 _HEADINGS = {
     "point_group": "Point group",
@@ -84,7 +77,7 @@ def write(phase_map: PhaseMap, path: Path) -> None:
     panels = [_label_panel(shown), _lattice_panel(shown)]
     names = _names_below(shown)
     layout = _arrange(shown, names)
-    header = _printable(_shorten(phase_map.sources[0], 60)) if not names else ""
+    header = printable(shorten(phase_map.sources[0], 60)) if not names else ""
     figure = _draw(shown, panels, layout, names, header, _caption(phase_map, layout, place))
     figure.canvas.print_png(  # type: ignore[attr-defined]  # an Agg canvas, see _draw
         path,
@@ -117,7 +110,7 @@ def _label_panel(phase_map: PhaseMap) -> _Panel:
     index[(codes == 0) & phase_map.done] = -1
     counts = {i: int(n) for i, n in zip(*np.unique(index, return_counts=True), strict=True)}
     done = int(np.count_nonzero(phase_map.done))
-    kept, rest = _worth_a_line(counts, done)
+    kept, rest = worth_a_line(counts, done)
     legend = []
     # By level, from fine to coarse, and inside one by share.
     levels = list(_HEADINGS)
@@ -125,7 +118,7 @@ def _label_panel(phase_map: PhaseMap) -> _Panel:
     for level, members in groupby(kept, key=lambda i: table[i].level):
         legend.append(_Entry(_HEADINGS[level]))
         legend += [
-            _Entry(_typeset(table[i].name), table[i].color, _percent(counts[i], done))
+            _Entry(typeset(table[i].name), table[i].color, percent(counts[i] / done))
             for i in members
         ]
     if set(counts) - set(kept):
@@ -141,33 +134,22 @@ def _lattice_panel(phase_map: PhaseMap) -> _Panel:
     counts = {i: int(n) for i, n in zip(*np.unique(index, return_counts=True), strict=True)}
     colors = [color("bravais_lattice", name) for name in BRAVAIS_LATTICES]
     done = int(np.count_nonzero(phase_map.done))
-    kept, rest = _worth_a_line(counts, done)
+    kept, rest = worth_a_line(counts, done)
     legend = [
-        _Entry(_typeset(BRAVAIS_LATTICES[i]), colors[i], _percent(counts[i], done)) for i in kept
+        _Entry(typeset(BRAVAIS_LATTICES[i]), colors[i], percent(counts[i] / done)) for i in kept
     ]
     legend += _remainder(counts, rest, done)
     return _Panel("Bravais lattice", _paint(index, colors), legend)
-
-
-def _worth_a_line(counts: dict[int, int], done: int) -> tuple[list[int], list[int]]:
-    """Split the classes into those that the legend names, largest first, and the others.
-
-    A noisy map has dozens of names on single pixels; they would bury the ones that matter.
-    """
-    ranked = sorted((i for i in counts if i >= 0), key=lambda i: -counts[i])
-    common = sum(counts[i] >= _RARE * done for i in ranked)
-    length = min(max(common, _FEW_ENTRIES), _MOST_ENTRIES)
-    return ranked[:length], ranked[length:]
 
 
 def _remainder(counts: dict[int, int], rest: list[int], done: int) -> list[_Entry]:
     """Return the entries for what has no name in the legend."""
     entries = []
     if rest:
-        share = _percent(sum(counts[i] for i in rest), done)
+        share = percent(sum(counts[i] for i in rest) / done)
         entries.append(_Entry(f"{len(rest)} more", "", share))
     if -1 in counts:
-        entries.append(_Entry("undecided", UNDECIDED_COLOR, _percent(counts[-1], done)))
+        entries.append(_Entry("undecided", UNDECIDED_COLOR, percent(counts[-1] / done)))
     if -2 in counts:
         entries.append(_Entry("not classified", _NOT_DONE_COLOR, ""))
     return entries
@@ -180,39 +162,12 @@ def _paint(index: np.ndarray, colors: list[str]) -> np.ndarray:
     return rgb[index]
 
 
-def _percent(count: int, total: int) -> str:
-    percent = 100 * count / total
-    # A rounded 0.0 or 100.0 would deny the pixels that one sees.
-    if percent < 0.05:
-        return "< 0.1 %"
-    return "> 99.9 %" if count < total and percent >= 99.95 else f"{percent:.1f} %"
-
-
-def _typeset(name: str) -> str:
-    """Write a symbol as the field prints it: bars over digits, letters in italics."""
-    if name in CRYSTAL_SYSTEMS:
-        return name
-    return "$" + re.sub(r"-(\d)", r"\\overline{\1}", name) + "$"
-
-
-def _shorten(text: str, length: int = _LONGEST_NAME) -> str:
-    """Cut the middle out of a long name: the ends tell files apart."""
-    half = (length - 1) // 2
-    return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
-
-
-def _printable(text: str) -> str:
-    """Replace what the font cannot draw, which would be warned about at every drawing."""
-    known = get_font(findfont(_FONT)).get_charmap()
-    return "".join(letter if ord(letter) in known else "?" for letter in text)
-
-
 def _names_below(phase_map: PhaseMap) -> list[str]:
     """Return names to write under the cells of a row of separate images, if there is room."""
     rows, cols = phase_map.shape
     if rows > 1 or len(phase_map.sources) == 1 or cols > _MOST_NAMES:
         return []
-    return [_printable(_shorten(Path(source).stem)) for source in phase_map.sources]
+    return [printable(shorten(Path(source).stem)) for source in phase_map.sources]
 
 
 def _arrange(phase_map: PhaseMap, names: list[str]) -> _Layout:
@@ -263,7 +218,7 @@ def _draw(
     gap = 0.3
     total_width = 2 * _MARGIN + layout.column * (1 if layout.stacked else 2)
     total_width += 0 if layout.stacked else gap
-    page = _Page(total_width, total_height, layout.dpi)
+    page = Page(total_width, total_height, layout.dpi)
     if header:
         page.text(_MARGIN, _MARGIN + 0.1, header, size=9, weight="bold")
     x, y = _MARGIN, top
@@ -308,7 +263,7 @@ def _split(legend: list[_Entry], width: float) -> list[list[_Entry]]:
     return result
 
 
-def _draw_legend(page: _Page, entries: list[_Entry], x: float, y: float, width: float) -> None:
+def _draw_legend(page: Page, entries: list[_Entry], x: float, y: float, width: float) -> None:
     for i, entry in enumerate(entries):
         middle = y + (i + 0.5) * _LINE
         if not entry.color and not entry.share:
@@ -322,79 +277,18 @@ def _draw_legend(page: _Page, entries: list[_Entry], x: float, y: float, width: 
 
 
 def _draw_scale_bar(
-    page: _Page, phase_map: PhaseMap, layout: _Layout, x: float, under: float
+    page: Page, phase_map: PhaseMap, layout: _Layout, x: float, under: float
 ) -> None:
     """Draw the bar under the map, or beside it where the map is a single column."""
     rows, cols = phase_map.shape
     dy, dx = phase_map.step
     if cols == 1 and rows > 1:
-        length, text = _nice_length(rows * dy, phase_map.units)
+        length, text = nice_length(rows * dy, phase_map.units)
         long = layout.height * length / (rows * dy)
         page.box(x + layout.width + 0.1, under - long, 0.04, long, "#000000")
         page.text(x + layout.width + 0.2, under - long / 2, text, size=8)
         return
-    length, text = _nice_length(cols * dx, phase_map.units)
+    length, text = nice_length(cols * dx, phase_map.units)
     long = layout.width * length / (cols * dx)
     page.box(x, under + 0.09, long, 0.04, "#000000")
     page.text(x, under + 0.23, text, size=8)
-
-
-def _nice_length(extent: float, units: str) -> tuple[float, str]:
-    """Return the longest of 1, 2, 5, 10, ... that is at most a quarter of `extent`, with its name.
-
-    A bar in pixels is at least one pixel long.
-    """
-    power = 10.0 ** np.floor(np.log10(extent / 4))
-    length = float(max(step for step in (1, 2, 5) if step * power <= extent / 4 * 1.0001) * power)
-    if units == "px":
-        length = max(length, 1.0)
-    shown, name = length, units
-    if units == "um":
-        shown, name = length, "µm"
-        if length >= 1000:
-            shown, name = length / 1000, "mm"
-        elif length < 0.999:
-            shown, name = length * 1000, "nm"
-    return length, f"{shown:g} {name}"
-
-
-class _Page:
-    """A figure whose places are inches from its upper left corner, on whole dots."""
-
-    def __init__(self, width: float, height: float, dpi: float) -> None:
-        self._size = np.round(np.array([width, height]) * dpi)
-        self._dpi = dpi
-        self.figure = Figure(figsize=tuple(self._size / dpi), dpi=dpi, facecolor="white")
-        FigureCanvasAgg(self.figure)
-
-    def _place(
-        self, x: float, y: float, width: float, height: float
-    ) -> tuple[float, float, float, float]:
-        """Return left, bottom, width and height as fractions of the figure."""
-        left, top, width, height = (round(v * self._dpi) for v in (x, y, width, height))
-        bottom = self._size[1] - top - height
-        across, down = self._size.tolist()
-        return left / across, bottom / down, width / across, height / down
-
-    def text(
-        self, x: float, y: float, text: str, *, size: float, math: bool = False, **style: Any
-    ) -> None:
-        """Write `text`; `math` allows markup, which names of files must not have."""
-        left, bottom, *_ = self._place(x, y, 0, 0)
-        style = {"fontsize": size, "family": _FONT, "va": "center", **style}
-        self.figure.text(left, bottom, text, parse_math=math, **style)
-
-    def box(self, x: float, y: float, width: float, height: float, face: str) -> None:
-        """Draw a filled rectangle with a thin outline."""
-        left, bottom, w, h = self._place(x, y, width, height)
-        self.figure.add_artist(
-            Rectangle((left, bottom), w, h, facecolor=face, edgecolor="black", linewidth=0.4)
-        )
-
-    def image(self, x: float, y: float, width: float, height: float, image: np.ndarray) -> None:
-        """Draw an RGB image, cells with sharp edges."""
-        axes = self.figure.add_axes(self._place(x, y, width, height))
-        axes.imshow(image, interpolation="nearest", aspect="auto")
-        axes.set(xticks=[], yticks=[])
-        for spine in axes.spines.values():
-            spine.set_linewidth(0.5)
