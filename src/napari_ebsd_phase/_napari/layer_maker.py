@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layers import LABEL_ROLES, MAP_ROLES, LayerData, adopt, colors, layer_for, map_layers
-from .session import METADATA_KEY, role_of, session_of
+from .layers import LABEL_ROLES, MAP_ROLES, adopt, colors, layer_for, map_layer
+from .session import role_of, session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -64,9 +64,8 @@ class LayerMaker:
         from napari.layers import Layer
 
         role = self._missing.pop(0)
-        data = next(data for data in map_layers(session) if _role(data) == role)
         active = viewer.layers.selection.active
-        viewer.layers.insert(_place(viewer, session, role), Layer.create(*data))
+        viewer.layers.insert(_place(viewer, session, role), Layer.create(*map_layer(session, role)))
         if role != MAP_ROLES[-1] and active is not None:
             viewer.layers.selection.active = active
         session.changed.emit("layers")
@@ -77,10 +76,6 @@ def warm_up_labels() -> None:
     from napari.layers import Labels
 
     Labels(np.zeros((1, 1), np.uint8), colormap=colors(MAP_ROLES[-1]))
-
-
-def _role(data: LayerData) -> str:
-    return str(data[1]["metadata"][METADATA_KEY]["role"])
 
 
 def _place(viewer: Viewer, session: MapSession, role: str) -> int:

@@ -81,7 +81,23 @@ def map_layers(session: MapSession) -> list[LayerData]:
 
     Empty without a phase map.
     """
-    return [] if session.cache is None else [_map_layer(session, role) for role in MAP_ROLES]
+    return [] if session.cache is None else [map_layer(session, role) for role in MAP_ROLES]
+
+
+def map_layer(session: MapSession, role: str) -> LayerData:
+    """One layer of a session that has a phase map; its array is that of the session's cache."""
+    assert session.cache is not None
+    settings = _settings(session, role) | {"visible": role == "label"}
+    if role in LABEL_ROLES:
+        settings |= {
+            "colormap": colors(role),
+            "features": features(session, role),
+            # The colours are those of the legend, not a mixture with what lies below.
+            "opacity": 1.0,
+        }
+        return session.cache.values(role), settings, "labels"
+    settings |= {"colormap": _COLORMAPS[role], "contrast_limits": (0.0, 1.0)}
+    return session.cache.values(role), settings, "image"
 
 
 def adopt(viewer: Viewer, session: MapSession) -> None:
@@ -125,12 +141,9 @@ def add_scan(viewer: Viewer, scan: Scan, *, name: str | None = None) -> MapSessi
 
 def add_result(viewer: Viewer, session: MapSession) -> None:
     """Show the phase map of a session: layers that are missing are made, the others updated."""
-    missing = [
-        data
-        for data in map_layers(session)
-        if layer_for(viewer, session, data[1]["metadata"][METADATA_KEY]["role"]) is None
-    ]
-    _add(viewer, session, missing)
+    missing = [role for role in MAP_ROLES if layer_for(viewer, session, role) is None]
+    if session.cache is not None:
+        _add(viewer, session, [map_layer(session, role) for role in missing])
     refresh_layers(viewer, session)
     session.changed.emit("layers")
 
@@ -220,21 +233,6 @@ def colors(role: str) -> dict[int | None, str]:
         assert label is not None
         found[value] = label.color
     return found
-
-
-def _map_layer(session: MapSession, role: str) -> LayerData:
-    assert session.cache is not None
-    settings = _settings(session, role) | {"visible": role == "label"}
-    if role in LABEL_ROLES:
-        settings |= {
-            "colormap": colors(role),
-            "features": features(session, role),
-            # The colours are those of the legend, not a mixture with what lies below.
-            "opacity": 1.0,
-        }
-        return session.cache.values(role), settings, "labels"
-    settings |= {"colormap": _COLORMAPS[role], "contrast_limits": (0.0, 1.0)}
-    return session.cache.values(role), settings, "image"
 
 
 def geometry(session: MapSession) -> dict[str, Any]:
