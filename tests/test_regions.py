@@ -113,19 +113,19 @@ def test_the_grains_of_the_measured_nickel_are_told_apart(classifier):
 
 
 def test_one_pattern_gives_what_the_map_says(duplex, classifier):
-    region = (slice(30, 31), slice(10, 14))
+    region = (slice(10, 11), slice(10, 14))
     phase_map = classify(duplex, classifier, region=region, prior="known")
     labels, levels = phase_map.decide()
 
     for col in range(10, 14):
-        answer = identify(duplex, classifier, (slice(30, 31), slice(col, col + 1)), prior="known")
+        answer = identify(duplex, classifier, (slice(10, 11), slice(col, col + 1)), prior="known")
 
         assert (answer.patterns, answer.used, answer.nameable) == (1, 1, 1)
         assert (answer.views, answer.weight) == (1, 1)
         for level in LEVELS:
-            expected = phase_map.probabilities(level)[30, col]
+            expected = phase_map.probabilities(level)[10, col]
             np.testing.assert_allclose(answer.probabilities(level), expected, **CLOSE)
-        assert (answer.label, answer.level) == (labels[30, col], levels[30, col])
+        assert (answer.label, answer.level) == (labels[10, col], levels[10, col])
         assert answer.notes[0].startswith("One pattern counts")
 
 

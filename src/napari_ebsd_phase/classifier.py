@@ -25,7 +25,8 @@ from scipy.special import expit
 from .crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from .decoding import decode, parse_prior
 from .errors import InputError
-from .network import Architecture, SymmetryNet
+from .network import SymmetryNet
+from .network_mean import NetworkMean, build_network
 from .preprocessing import Preprocessing, pattern_quality, prepare
 
 __all__ = [
@@ -93,16 +94,19 @@ class Classifier:
         ``cpu``, ``cuda``, ``mps``, or ``auto``: the first accelerator there is.
     """
 
-    def __init__(self, network: SymmetryNet, card: dict[str, Any], device: str = "auto") -> None:
+    def __init__(
+        self, network: SymmetryNet | NetworkMean, card: dict[str, Any], device: str = "auto"
+    ) -> None:
         self.card = card
         self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
-        halvings = 2 ** (len(network.architecture.widths) - 1)
-        pixels = network.architecture.view == "pixels"
-        if pixels and -(-self.preprocessing.size // 2) % halvings:
-            raise InputError(
-                f"{self.preprocessing.size} x {self.preprocessing.size} pixels do not go through "
-                f"this network: the size must be a multiple of {2 * halvings}"
-            )
+        for member in network.members:
+            halvings = 2 ** (len(member.architecture.widths) - 1)
+            pixels = member.architecture.view == "pixels"
+            if pixels and -(-self.preprocessing.size // 2) % halvings:
+                raise InputError(
+                    f"{self.preprocessing.size} x {self.preprocessing.size} pixels do not go "
+                    f"through this network: the size must be a multiple of {2 * halvings}"
+                )
         self.device = _device(device)
         self.network = network.eval()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -267,12 +271,12 @@ def _card_text(value: Any, indent: str = "") -> str:
     return f"{opening}\n{body}\n{indent}{closing}"
 
 
-def _serialise(network: SymmetryNet) -> bytes:
+def _serialise(network: SymmetryNet | NetworkMean) -> bytes:
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     return save_tensors(tensors)
 
 
-def make_card(name: str, network: SymmetryNet, **contents: Any) -> dict[str, Any]:
+def make_card(name: str, network: SymmetryNet | NetworkMean, **contents: Any) -> dict[str, Any]:
     """A model card, checked to be complete.
 
     Parameters
@@ -369,12 +373,10 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
             f"{path} does not match its card: the file is damaged or the card is another's; "
             "get both again"
         )
-    architecture = Architecture.from_dict(card["architecture"])
-    if architecture.outputs not in (_CLASSES, _CLASSES + 1):
-        raise InputError(
-            f"{path} gives {architecture.outputs} scores, not one for each of {_CLASSES} classes"
-        )
-    network = SymmetryNet(architecture)
+    network = build_network(card["architecture"])
+    outputs = network.architecture.outputs
+    if outputs not in (_CLASSES, _CLASSES + 1):
+        raise InputError(f"{path} gives {outputs} scores, not one for each of {_CLASSES} classes")
     try:
         tensors = load_tensors(data)
         network.load_state_dict(tensors)

@@ -200,6 +200,11 @@ class SymmetryNet(nn.Module):
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(inputs, self.architecture.outputs)
 
+    @property
+    def members(self) -> tuple[SymmetryNet, ...]:
+        """Itself: what works on the members of a mean works on one network, too."""
+        return (self,)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Class scores.
 

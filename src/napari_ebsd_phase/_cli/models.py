@@ -6,8 +6,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from . import common
 
 
@@ -43,6 +45,30 @@ def add(commands: common.Commands) -> None:
     )
     describe.add_argument("name", metavar="NAME|FILE", help="installed network or .safetensors")
     describe.add_argument("--json", action="store_true", help="print the whole card as JSON")
+    combine = common.add_command(
+        actions,
+        "combine",
+        run_combine,
+        summary="make one network of several: the mean of their scores",
+        description="Make one network that answers with the mean of the scores of several, "
+        "calibrate it and test it on materials that none of them was trained on.",
+    )
+    combine.add_argument(
+        "names", nargs="+", metavar="NAME|FILE", help="installed networks or .safetensors files"
+    )
+    combine.add_argument("-o", "--output", required=True, metavar="FILE", help=".safetensors file")
+    combine.add_argument("--name", help="for the card (default: the name of the file)")
+    combine.add_argument(
+        "--library", required=True, metavar="FILE", help="master patterns to calibrate and test on"
+    )
+    combine.add_argument(
+        "--test-patterns",
+        type=int,
+        default=48,
+        metavar="N",
+        help="patterns a material and camera (default: 48)",
+    )
+    combine.add_argument("--quiet", action="store_true", help="no progress, no summary")
     verify = common.add_command(
         actions,
         "verify",
@@ -111,6 +137,25 @@ def run_describe(args: argparse.Namespace) -> None:
     print(common.table(("", ""), facts).strip())
     if card["metrics"]:
         print("\n" + accuracy_table(card["metrics"]))
+
+
+def run_combine(args: argparse.Namespace) -> None:
+    """Make one network of several."""
+    from ..classifier import load_classifier
+    from ..training.combine import combine, tested_materials
+    from ..training.finish import calibrate
+    from ..training.library import MasterLibrary
+
+    if args.test_patterns < 1:
+        raise InputError(f"--test-patterns must be 1 or more, not {args.test_patterns}")
+    members = [load_classifier(name, device="cpu") for name in args.names]
+    classifier = combine(members, name=args.name or Path(args.output).name.split(".")[0])
+    stack, materials = tested_materials(classifier, MasterLibrary.open(args.library))
+    with common.titled_bars(quiet=args.quiet, unit="materials") as show_part:
+        calibrate(classifier, stack, materials, patterns=args.test_patterns, progress=show_part)
+    target = classifier.save(args.output)
+    if not args.quiet:
+        print(f"written: {target} and its card; see `napari-ebsd-phase models describe {target}`")
 
 
 def accuracy_table(metrics: dict[str, Any]) -> str:

@@ -175,11 +175,13 @@ def facts(card: dict[str, Any]) -> list[tuple[str, str]]:
     architecture, preprocessing = card.get("architecture", {}), card.get("preprocessing", {})
     size = preprocessing.get("size")
     view = {"pixels": "the pattern itself", "lines": "its Radon transform (lines)"}
+    members = architecture.get("members", [architecture])
+    looks_at = " and ".join(view.get(member.get("view", "pixels"), "") for member in members)
     lines = [
         ("Name", card.get("name")),
         ("Version", card.get("version")),
         ("Licence", card.get("licence")),
-        ("Input", f"{size} × {size} pixels, {view.get(architecture.get('view', 'pixels'), '')}"),
+        ("Input", f"{size} × {size} pixels, {looks_at}"),
         ("A label needs a probability of", f"{card['threshold']:g}"),
         ("Proposed class prior", recommended_prior(card)),
         ("Patterns and mirror images averaged", "yes" if card.get("mirrored_views") else "no"),

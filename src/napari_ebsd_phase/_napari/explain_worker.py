@@ -17,10 +17,12 @@ from ..errors import InputError
 from ..phase_map import PhaseMap
 from .network_loader import link_torch
 from .pattern_view import NetworkView
+from .zone_overlay import ZoneFinder, ZoneOverlay, unknown_text
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..scan import Scan
+    from ..zone_axes import Orientation
     from .session import MapSession
 
 # The method whose heat map is there as soon as the rest.
@@ -136,6 +138,10 @@ class Answer:
         float32 (h, w) in [0, 1]; None while it is at work.
     seen
         The pattern as the network sees it, if wanted.
+    zones
+        Bands and zone axes, where the file has an orientation; None while they are sought.
+    no_zones
+        Why there are none; empty where there are, or they are sought.
     """
 
     ticket: int
@@ -149,6 +155,8 @@ class Answer:
     against: str | None
     heat: NDArray[np.float32] | None = None
     seen: NetworkView | None = None
+    zones: ZoneOverlay | None = None
+    no_zones: str = ""
 
 
 class Explainer:
@@ -159,6 +167,7 @@ class Explainer:
         self._screens: weakref.WeakKeyDictionary[Scan, NDArray[np.bool_]] = (
             weakref.WeakKeyDictionary()
         )
+        self._zones = ZoneFinder()
 
     def answer(self, question: Question | WarmUp) -> Iterator[Answer]:
         """Say what the network says, with the heat map or, where that takes long, before it, too.
@@ -206,24 +215,47 @@ class Explainer:
         )
         if request.as_seen:
             answer = replace(answer, seen=_as_seen(classifier, pattern, background, mask))
-        if request.method != _AT_ONCE:
-            yield answer
-        if request.method is None:
-            return
-        from ..saliency import explain
+        orientation = None
+        try:
+            orientation = self._zones.orientation(session.scan, question.row, question.col)
+            if self._zones.knows(session.scan, orientation):
+                zones = self._zones.find(session.scan, orientation)
+                answer, orientation = replace(answer, zones=zones), None
+        except InputError as error:
+            answer = replace(answer, no_zones=unknown_text(error))
 
-        heat = explain(
-            pattern,
-            classifier,
-            target,
-            level=level,
-            against=against,
-            method=request.method,
-            prior=prior,
-            background=background,
-            mask=mask,
-        )
-        yield replace(answer, heat=heat)
+        def with_heat(method: str) -> Answer:
+            from ..saliency import explain
+
+            heat = explain(
+                pattern,
+                classifier,
+                target,
+                level=level,
+                against=against,
+                method=method,
+                prior=prior,
+                background=background,
+                mask=mask,
+            )
+            return replace(answer, heat=heat)
+
+        method = request.method
+        if method == _AT_ONCE:
+            answer, method = with_heat(_AT_ONCE), None
+        yield answer
+        if orientation is not None:
+            # A crystal that was not met before takes longer than a heat map at once.
+            answer = self._with_zones(answer, session.scan, orientation)
+            yield answer
+        if method is not None:
+            yield with_heat(method)
+
+    def _with_zones(self, answer: Answer, scan: Scan, orientation: Orientation) -> Answer:
+        try:
+            return replace(answer, zones=self._zones.find(scan, orientation))
+        except InputError as error:
+            return replace(answer, no_zones=unknown_text(error))
 
     def _classifier(self, provenance: Mapping[str, object]) -> tuple[Classifier, bool]:
         """Network that made the map, if it is installed, else the default one."""

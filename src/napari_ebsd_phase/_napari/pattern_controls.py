@@ -51,6 +51,12 @@ _METHODS: Final = (
 _NEEDS_CAPTUM: Final = ("integrated_gradients", "occlusion", "smoothgrad")
 _CAPTUM_TIP: Final = "Needs captum: pip install 'napari-ebsd-phase[explain]'"
 
+_ZONES_TIP: Final = (
+    "Draw the bands and zone axes of the orientation that the file has for this pattern"
+)
+#: Why there are no zone axes before a pixel is chosen.
+NO_PATTERN: Final = "Zone axes need a pattern: click a pixel of the map"
+
 _REPORTED: Final = "reported class"
 _ALL: Final = "all others"
 
@@ -58,7 +64,8 @@ _ALL: Final = "all others"
 class PatternControls(QWidget):
     """Choice of class, method and colours.
 
-    Level and view have their places elsewhere in the dock: see `level_box` and `seen_button`.
+    Level, view and overlay have their places elsewhere in the dock: see `level_box`, `seen_button`
+    and `zones_button`.
     """
 
     #: Another question is asked: read it from :attr:`request`.
@@ -91,6 +98,9 @@ class PatternControls(QWidget):
             "Show the pattern as the network sees it: background removed, contrast evened out, "
             "reduced to the input size"
         )
+        self.zones_button = QPushButton("&Zone axes")
+        self.zones_button.setCheckable(True)
+        self.set_zones_unknown(NO_PATTERN)
         self.colormap_box = _box("Colours of the heat map: dark for little evidence")
         for name in dict.fromkeys((colormap, *HEAT_COLORMAPS)):
             self.colormap_box.addItem(name, name)
@@ -108,6 +118,7 @@ class PatternControls(QWidget):
         self.seen_button.toggled.connect(self._on_asked)
         self.colormap_box.currentIndexChanged.connect(self._on_restyled)
         self.opacity_slider.valueChanged.connect(self._on_restyled)
+        self.zones_button.toggled.connect(self._on_restyled)
 
     @property
     def level(self) -> str:
@@ -135,6 +146,16 @@ class PatternControls(QWidget):
         """Colours of the heat map, a name of napari."""
         return str(self.colormap_box.currentData())
 
+    @property
+    def zones(self) -> bool:
+        """Whether bands and zone axes are to be drawn, where they are known."""
+        return self.zones_button.isChecked()
+
+    def set_zones_unknown(self, why: str) -> None:
+        """Say why there are no zone axes of the pattern on view; with no words there are."""
+        self.zones_button.setEnabled(not why)
+        self.zones_button.setToolTip(why or _ZONES_TIP)
+
     def choose_target(self, name: str) -> None:
         """Explain a class of the level; chosen again, the one that is reported."""
         again = self.target_box.currentData() == name
@@ -151,7 +172,7 @@ class PatternControls(QWidget):
     def _on_asked(self, _: object) -> None:
         self.asked.emit()
 
-    def _on_restyled(self, _: int) -> None:
+    def _on_restyled(self, _: object) -> None:
         self.restyled.emit()
 
     def _fill_classes(self) -> None:

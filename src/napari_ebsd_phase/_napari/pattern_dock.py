@@ -32,7 +32,7 @@ from .explain_worker import (
 from .follow import Connections, Follower
 from .latest_wins import Failure, LatestWins
 from .notify import error_text, guarded, show_error
-from .pattern_controls import PatternControls
+from .pattern_controls import NO_PATTERN, PatternControls
 from .pattern_panel import PatternPanel
 from .pattern_probe import PatternProbe, Place
 from .pattern_save import SaveButton, folder_of
@@ -306,6 +306,10 @@ class PatternDock(QWidget):
         self.summary.show_result(result, level, answer, other)
         if result is not None:
             self.controls.set_reported(names(level)[int(result.most_probable(level)[0][0, 0])])
+        if answer is not None and (answer.zones is not None or answer.no_zones):
+            self.controls.set_zones_unknown(answer.no_zones)
+        elif self.place is None:
+            self.controls.set_zones_unknown(NO_PATTERN)
         shown = self.chosen.view.pattern is not None
         self.pin_button.setEnabled(shown or self.pin_button.isChecked())
         self.save_button.setEnabled(shown)
@@ -314,6 +318,7 @@ class PatternDock(QWidget):
     def _on_restyled(self) -> None:
         for panel in (self.chosen, self.pinned):
             panel.view.set_style(self.controls.opacity, self.controls.colormap)
+            panel.view.show_zones(self.controls.zones)
 
     # What the user does ---------------------------------------------------------------------------
 
@@ -354,7 +359,8 @@ class PatternDock(QWidget):
         layout.addLayout(panels, 1)
         buttons = QHBoxLayout()
         buttons.setSpacing(6)
-        for button in (self.pin_button, self.controls.seen_button, self.save_button):
+        switches = (self.controls.seen_button, self.controls.zones_button)
+        for button in (self.pin_button, *switches, self.save_button):
             buttons.addWidget(button, 1)
         layout.addLayout(buttons)
         for widget in (self.find_button, self.summary, self.controls):

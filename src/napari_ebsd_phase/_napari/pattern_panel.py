@@ -90,6 +90,7 @@ class PatternPanel(QWidget):
         self.answer = answer
         self.view.set_network_view(answer.seen)
         self.view.set_heat(answer.heat)
+        self.view.set_zones(answer.zones)
         self.write_caption()
 
     def copy_from(self, other: PatternPanel) -> None:
@@ -98,6 +99,7 @@ class PatternPanel(QWidget):
         self.view.set_pattern(other.view.pattern)
         self.view.set_network_view(other.view.network_view)
         self.view.set_heat(other.view.heat)
+        self.view.set_zones(other.view.zones)
         self.write_caption()
 
     def write_caption(self) -> None:

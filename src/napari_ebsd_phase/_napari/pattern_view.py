@@ -11,6 +11,8 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from .zone_overlay import ZoneOverlay, paint_zones, reach_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -104,6 +106,8 @@ class PatternView(QWidget):
         self._pattern: NDArray | None = None
         self._heat: NDArray[np.float32] | None = None
         self._seen: NetworkView | None = None
+        self._zones: ZoneOverlay | None = None
+        self._show_zones = False
         self._opacity = 0.8
         self._colormap = HEAT_COLORMAPS[0]
         self._images: dict[str, QImage] = {}
@@ -131,10 +135,15 @@ class PatternView(QWidget):
         """What is drawn in place of the raw pattern, if anything."""
         return self._seen
 
+    @property
+    def zones(self) -> ZoneOverlay | None:
+        """Bands and zone axes of the pattern, shown or not; None where they are not known."""
+        return self._zones
+
     def set_pattern(self, pattern: NDArray | None) -> None:
         """Show another pattern, without the heat map of the one before."""
         self._pattern = pattern
-        self._heat = self._seen = None
+        self._heat = self._seen = self._zones = None
         self._images = {}
         self.update()
 
@@ -148,6 +157,16 @@ class PatternView(QWidget):
         """Draw the pattern as the network sees it, or (None) raw."""
         self._seen = seen
         self._images.pop("base", None)
+        self.update()
+
+    def set_zones(self, zones: ZoneOverlay | None) -> None:
+        """Take the bands and zone axes of the pattern, which show once they are switched on."""
+        self._zones = zones
+        self.update()
+
+    def show_zones(self, shown: bool) -> None:
+        """Switch bands and zone axes on or off."""
+        self._show_zones = shown
         self.update()
 
     def set_style(self, opacity: float, colormap: str) -> None:
@@ -209,6 +228,10 @@ class PatternView(QWidget):
         text = f"row {pixel[0]}, col {pixel[1]}: {self._pattern[pixel]:g}"
         if self._heat is not None:
             text += f" · evidence {self._heat[pixel]:.2f}"
+        if self._zones is not None and self._show_zones:
+            height, width = self._pattern.shape
+            near = self._zones.nearest(*pixel, reach_of((height, width)))
+            text += f" · {near}" if near else ""
         return text
 
     # Events -----------------------------------------------------------------------------------
@@ -272,6 +295,8 @@ class PatternView(QWidget):
             painter.setOpacity(self._opacity)
             painter.drawImage(QRectF(0, 0, width, height), self._heat_image())
         painter.restore()
+        if self._zones is not None and self._show_zones:
+            paint_zones(painter, self._zones, box, (height, width))
 
     def _base_image(self) -> tuple[QImage, QRectF]:
         """Grey picture, and where it lies in detector pixels."""

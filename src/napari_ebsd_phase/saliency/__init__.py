@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..network_mean import mean_scores
 from ..preprocessing import prepare
 from .cam import class_activation_maps
 from .perturbation import PERTURBATIONS, perturbation_map
@@ -17,6 +18,7 @@ from .targets import Question
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
+    from ..network import SymmetryNet
 
 __all__ = ["METHODS", "evidence", "explain", "explain_batch"]
 
@@ -211,14 +213,28 @@ def evidence(
 
 def _cam(inputs: torch.Tensor, question: Question) -> np.ndarray:
     classifier = question.classifier
-    maps = class_activation_maps(
-        classifier.network,
-        inputs,
-        lambda scores: question.log_odds(scores)(scores),
-        mirrored=classifier.mirrored_views,
-    )
-    architecture = classifier.network.architecture
-    if not classifier.mirrored_views:
-        return to_input(maps, inputs, architecture)
-    total = to_input(maps, torch.cat([inputs, inputs.flip(-1)]), architecture)
+    members, mirrored = classifier.network.members, classifier.mirrored_views
+    views = torch.cat([inputs, inputs.flip(-1)]) if mirrored else inputs
+    scores: list[torch.Tensor] = []
+    if len(members) > 1:
+        with torch.no_grad():
+            scores = [_scores(member, views, mirrored) for member in members]
+    total = np.zeros((len(views), *inputs.shape[2:]), np.float32)
+    for place, member in enumerate(members):
+
+        def log_odds(own: torch.Tensor, place: int = place) -> torch.Tensor:
+            # The others stay as they are: the gradient is the share of this member.
+            mean = mean_scores([*scores[:place], own, *scores[place + 1 :]])
+            return question.log_odds(mean)(mean)
+
+        maps = class_activation_maps(member, inputs, log_odds, mirrored=mirrored)
+        total += to_input(maps, views, member.architecture)
+    if not mirrored:
+        return total
     return (total[: len(inputs)] + total[len(inputs) :, :, ::-1]) / 2
+
+
+def _scores(network: SymmetryNet, views: torch.Tensor, mirrored: bool) -> torch.Tensor:
+    """(n, outputs) scores, means over both views if they are mirrored, too."""
+    scores: torch.Tensor = network(views.contiguous(memory_format=torch.channels_last))
+    return scores.unflatten(0, (2, -1)).mean(dim=0) if mirrored else scores

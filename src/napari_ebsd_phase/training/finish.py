@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a training run to a classifier: calibrate, test, write the card."""
+"""From a trained network to a classifier: calibrate, test, write the card."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .scores import Scores, draw_scores
 from .settings import TrainingSettings
 from .structures import known_structures
 
-__all__ = ["calibration_scores", "finish"]
+__all__ = ["calibrate", "calibration_scores", "finish"]
 
 
 def calibration_scores(
@@ -130,6 +130,38 @@ def finish(
         version=version("napari-ebsd-phase"),
     )
     classifier = Classifier(network, card, device="cpu")
+    calibrate(
+        classifier,
+        stack,
+        materials,
+        patterns=patterns,
+        development=development,
+        progress=progress,
+    )
+    return classifier
+
+
+def calibrate(
+    classifier: Classifier,
+    stack: np.ndarray,
+    materials: Mapping[str, Sequence[Material]],
+    *,
+    patterns: int = 48,
+    development: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Enter temperature, thresholds and test results into the card of a classifier.
+
+    Parameters
+    ----------
+    classifier
+        Its card is changed in place.
+    stack, materials
+        Master patterns, all splits; ``train`` are those that the network has seen.
+    patterns, development, progress
+        See :func:`finish`.
+    """
+    card = classifier.card
     data = calibration_scores(
         classifier, stack, materials, patterns=2 * patterns, progress=progress
     )
@@ -152,4 +184,3 @@ def finish(
         for summary in cameras.values():
             for level in LEVELS:  # `evaluate` writes it; on a card it would drown the rest
                 summary[level].pop("confusion", None)
-    return classifier
