@@ -59,7 +59,7 @@ install_system_packages
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" || die "could not make $venv"
 rm -rf build  # setuptools would pack files that were deleted since
 "$venv/bin/python" -m pip install -qq --upgrade 'pip>=25.1' &&
-  "$venv/bin/python" -m pip install -qq -c constraints.txt ".[simulate,explain]" --group test --group lint ||
+  "$venv/bin/python" -m pip install -qq -c constraints.txt ".[simulate,explain,index]" --group test --group lint ||
   die "pip could not install the package and what its tests need"
 
 failed=()

@@ -28,7 +28,8 @@ SIMULATOR_FILE = "training/master_patterns.py"
 # From the ground up. A module may import modules of its own floor and of the floors below.
 FLOORS = (
     {"errors", "crystallography", "samples"},
-    {"preprocessing", "screen", "radon", "network", "decoding"},
+    {"preprocessing", "screen", "radon", "decoding"}
+    | {"network", "network_mean", "network_folding"},
     {"classifier", "phase_map", "scan", "_sources"},
     {"mapping", "stacks", "progressive", "map_request", "regions", "saliency", "zone_axes"}
     | {"export", "training"},

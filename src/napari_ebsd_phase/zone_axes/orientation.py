@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Orientations: those that a file came with, and those that Hough indexing finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .cell import cell_of
+from .crystal import describe
+from .geometry import Geometry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from orix.crystal_map import Phase
+    from orix.quaternion import Rotation
+
+    from ..scan import Scan
+
+__all__ = ["Orientation", "orientation_by_hough", "orientation_from_file"]
+
+# What helps in the program, and in Python.
+_ELSEWHERE = "open a file with the result of indexing, or call orientation_by_hough"
+
+# Their sample frame is turned against kikuchipy's by 90 degrees about the normal (kikuchipy's
+# tutorial on reference frames; PyEBSDIndex has the same).
+_TURNED = ("oxford", "bruker")
+
+
+@dataclass(frozen=True, eq=False)
+class Orientation:
+    """What the bands of one pattern follow from.
+
+    Attributes
+    ----------
+    phase
+        The crystal.
+    rotation
+        One rotation from the sample to the crystal, in the frames of kikuchipy and orix.
+    geometry
+        Where the detector stands.
+    fit
+        Mean angle in degrees between found and expected bands, of Hough indexing; else NaN.
+    """
+
+    phase: Phase
+    rotation: Rotation
+    geometry: Geometry
+    fit: float = float("nan")
+
+
+def orientation_from_file(scan: Scan, row: int, col: int) -> Orientation:
+    """Return phase, orientation and geometry that a file carries for one pattern.
+
+    The orientations of Oxford and Bruker are turned into kikuchipy's sample frame.
+
+    Parameters
+    ----------
+    scan
+        Open data set.
+    row, col
+        Map point.
+
+    Raises
+    ------
+    InputError
+        If the file has no orientation for this pattern, no usable projection centre, or an
+        orientation whose meaning is not settled.
+    """
+    name = scan.path.name
+    rows, cols = scan.shape
+    if not (0 <= row < rows and 0 <= col < cols):
+        raise InputError(f"{name}: no pattern at row {row}, column {col} of {rows} x {cols}")
+    crystal_map, detector = scan.crystal_map, scan.detector
+    if crystal_map is None:
+        raise InputError(f"{name}: the file has no orientations; {_ELSEWHERE}")
+    if detector is None or scan.pattern_shape is None:
+        raise InputError(f"{name}: the file does not say where the detector stood; {_ELSEWHERE}")
+    number = row * cols + col
+    if crystal_map.size != rows * cols or detector.navigation_size not in (1, rows * cols):
+        raise InputError(
+            f"{name}: its {crystal_map.size} orientations and {detector.navigation_size} "
+            f"projection centres are not those of {rows} x {cols} patterns; export the map again"
+        )
+    phase_id = int(crystal_map.phase_id[number])
+    if phase_id < 0:
+        raise InputError(f"{name}: the pattern at row {row}, column {col} was not indexed")
+    phase = crystal_map.phases[phase_id]
+    maker = _maker(scan)
+    rotation = crystal_map.rotations[number]
+    if np.any(~np.isfinite(rotation.data)):
+        raise InputError(f"{name}: the pattern at row {row}, column {col} was not indexed")
+    try:
+        in_a_line = len(detector.navigation_shape) == 1
+        place = (0, number) if in_a_line else (row, col)
+        geometry = Geometry.from_detector(detector, *place)
+    except InputError as error:
+        raise InputError(f"{name}: no usable projection centre ({error})") from error
+    if geometry.shape != tuple(scan.pattern_shape):
+        raise InputError(
+            f"{name}: its detector has {geometry.shape} pixels, its patterns {scan.pattern_shape}; "
+            "export the map again"
+        )
+    if maker.startswith(_TURNED):
+        rotation = _in_kikuchipy_frame(rotation, phase, maker, name)
+    return Orientation(phase, rotation, geometry)
+
+
+def _in_kikuchipy_frame(rotation: Rotation, phase: Phase, maker: str, name: str) -> Rotation:
+    from orix.quaternion import Rotation
+
+    angles = phase.structure.lattice.abcABG()[3:]
+    if not np.allclose(angles, 90.0, atol=0.05):
+        # Which Cartesian axes an oblique cell has is not told, and differs among versions.
+        raise InputError(
+            f"{name}: how {maker} lays the axes of the oblique cell of {phase.name} is not "
+            f"settled; {_ELSEWHERE}"
+        )
+    return rotation * Rotation.from_axes_angles([0, 0, 1], -np.pi / 2)
+
+
+def _maker(scan: Scan) -> str:
+    """Program that wrote an HDF5 file, in lower case; empty for other files."""
+    import h5py
+
+    if not scan.path.is_file() or not h5py.is_hdf5(scan.path):
+        return ""
+    with h5py.File(scan.path, "r") as file:
+        for name in file:
+            if name.strip().lower() == "manufacturer":
+                value = np.ravel(file[name][()])[0]
+                text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                return text.strip().lower().split()[0] if text.strip() else ""
+    return ""
+
+
+def orientation_by_hough(
+    pattern: NDArray,
+    phase: Phase,
+    geometry: Geometry,
+    *,
+    bands: int = 9,
+    min_matched: int = 5,
+) -> Orientation:
+    """Index one pattern of a known phase by kikuchipy's Hough indexing (PyEBSDIndex).
+
+    Parameters
+    ----------
+    pattern
+        (h, w) after background correction: bands show as lines in it.
+    phase
+        Crystal with its space group.
+    geometry
+        Where the detector stands.
+    bands
+        Lines to look for.
+    min_matched
+        Fewest of them that a band of the crystal must explain. Patterns of nickel match 7 to 9 of
+        9, noise 3 or 4.
+
+    Raises
+    ------
+    InputError
+        If PyEBSDIndex is not installed, the phase has no space group, or no orientation fits.
+
+    Notes
+    -----
+    Rowenhorst et al., J. Appl. Cryst. 57 (2024) 3, the method; kikuchipy calls it.
+    """
+    if find_spec("pyebsdindex") is None:
+        raise InputError("Hough indexing needs PyEBSDIndex: pip install 'napari-ebsd-phase[index]'")
+    from diffpy.structure import Lattice, Structure
+    from kikuchipy.indexing import xmap_from_hough_indexing_data
+    from orix.crystal_map import Phase, PhaseList
+
+    pattern = np.asarray(pattern)
+    if pattern.shape != geometry.shape:
+        raise InputError(f"the pattern is {pattern.shape}, the geometry of {geometry.shape}")
+    if phase.space_group is None:
+        raise InputError(f"{phase.name}: Hough indexing asks for the space group; give its number")
+    lattice = Lattice(*cell_of(phase).constants)
+    phases = PhaseList(
+        Phase(
+            name=phase.name,
+            space_group=phase.space_group.number,
+            structure=Structure(lattice=lattice),
+        )
+    )
+    indexer = geometry.detector().get_indexer(phases, [describe(phase).hkl], nBands=bands)
+    data, *_ = indexer.index_pats(pattern[np.newaxis].astype(np.float32), verbose=0)
+    found = xmap_from_hough_indexing_data(data, phases)
+    if found.phase_id[0] < 0 or found.prop["nmatch"][0] < min_matched:
+        raise InputError(
+            f"no orientation of {phase.name} fits the bands of this pattern; check the phase, the "
+            "projection centre and the background correction"
+        )
+    return Orientation(phase, found.rotations[0], geometry, float(found.prop["fit"][0]))
