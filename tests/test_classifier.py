@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
+from napari_ebsd_phase import load_scan
 from napari_ebsd_phase.classifier import (
     Classifier,
     installed_classifiers,
@@ -24,7 +26,9 @@ from napari_ebsd_phase.classifier import (
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network import Architecture, SymmetryNet
+from napari_ebsd_phase.network_folding import folded
 from napari_ebsd_phase.preprocessing import Preprocessing, pattern_quality, prepare
+from napari_ebsd_phase.samples import sample_path
 
 
 def frames(n: int = 5, shape: tuple[int, int] = (50, 60)) -> np.ndarray:
@@ -96,7 +100,7 @@ def assert_refused(path: Path | str, *words: str, device: str = "cpu") -> None:
 
 
 def test_a_saved_classifier_comes_back_bit_for_bit(classifier, saved):
-    again = load_classifier(saved, device="cpu")
+    again = load_classifier(saved, device="cpu", precision="float32")
 
     assert again.card == classifier.card
     assert again.preprocessing == classifier.preprocessing
@@ -468,6 +472,59 @@ def test_the_automatic_device_is_one_that_works(saved):
     scores = classifier.scores(frames()).scores
     expected = load_classifier(saved, device="cpu").scores(frames()).scores
     np.testing.assert_allclose(scores, expected, atol=0.05)
+
+
+# How fast it computes.
+
+
+@pytest.mark.parametrize("name", installed_classifiers())
+def test_a_folded_network_gives_the_same_scores(name):
+    network = load_classifier(name, device="cpu", precision="float32").network
+    inputs = prepare(frames(4, (60, 60)), Preprocessing())
+
+    fast = folded(network)
+
+    assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in fast.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(fast(inputs), network(inputs), rtol=1e-4, atol=1e-3)
+
+
+def test_rounded_products_change_next_to_nothing_in_a_map():
+    with load_scan(sample_path("two_phase")) as scan:
+        patterns = np.asarray(scan.read(slice(20, 30), slice(None))).reshape(
+            -1, *scan.pattern_shape
+        )
+    found = []
+    for precision in ("float32", "bfloat16"):
+        classifier = load_classifier(device="cpu", precision=precision)
+        groups, lattices = classifier.probabilities(classifier.scores(patterns).scores)
+        found.append(np.concatenate([groups, lattices], axis=1))
+    exact, rounded = found
+
+    assert np.abs(rounded - exact).mean() < 1e-3
+    same = rounded[:, 32:].argmax(axis=1) == exact[:, 32:].argmax(axis=1)
+    assert same.mean() > 0.99
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_the_batch_size_does_not_change_rounded_scores(batch_size):
+    classifier = load_classifier(device="cpu", precision="bfloat16")
+    expected = classifier.scores(frames(7)).scores
+    found = classifier.scores(frames(7), batch_size=batch_size).scores
+    # A rounding of one part in 256 that falls the other way somewhere inside.
+    np.testing.assert_allclose(found, expected, atol=0.1)
+
+
+def test_the_automatic_precision_is_one_that_the_card_need_not_know(saved):
+    classifier = load_classifier(saved, device="cpu")
+    assert classifier.precision in ("float32", "bfloat16")
+    assert "precision" not in classifier.card
+
+
+def test_an_unknown_precision_is_refused(saved):
+    with pytest.raises(InputError, match="float32, bfloat16"):
+        load_classifier(saved, device="cpu", precision="float8")
 
 
 # The one in the package.

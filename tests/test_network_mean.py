@@ -15,8 +15,8 @@ from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import COMPATIBLE
 from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.network_mean import NetworkMean, build_network
-from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.saliency import evidence
+from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.training.combine import combine
 
 
@@ -75,7 +75,7 @@ def test_its_evidence_is_the_mean_of_theirs(both, pixels, lines, patterns):
 
 def test_it_comes_back_from_its_file_as_it_was(both, patterns, tmp_path):
     path = both.save(tmp_path / "both")
-    again = load_classifier(path, device="cpu")
+    again = load_classifier(path, device="cpu", precision="float32")
     assert isinstance(again.network, NetworkMean)
     np.testing.assert_array_equal(again.scores(patterns).scores, both.scores(patterns).scores)
 

@@ -26,6 +26,7 @@ from .crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from .decoding import decode, parse_prior
 from .errors import InputError
 from .network import SymmetryNet
+from .network_folding import folded
 from .network_mean import NetworkMean, build_network
 from .preprocessing import Preprocessing, pattern_quality, prepare
 
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 CARD_VERSION = 1
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 _SUFFIX = ".safetensors"
 _CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
@@ -92,10 +95,18 @@ class Classifier:
         The model card, see :func:`make_card`.
     device
         ``cpu``, ``cuda``, ``mps``, or ``auto``: the first accelerator there is.
+    precision
+        What :meth:`scores` computes with. ``float32``: the network as it is. ``bfloat16``: a copy
+        of it, made now, with folded normalisations and rounded products: about twice as fast on a
+        processor that has such instructions. ``auto``: the latter on such a processor.
     """
 
     def __init__(
-        self, network: SymmetryNet | NetworkMean, card: dict[str, Any], device: str = "auto"
+        self,
+        network: SymmetryNet | NetworkMean,
+        card: dict[str, Any],
+        device: str = "auto",
+        precision: str = "float32",
     ) -> None:
         self.card = card
         self.preprocessing = Preprocessing.from_dict(card["preprocessing"])
@@ -110,6 +121,8 @@ class Classifier:
         self.device = _device(device)
         self.network = network.eval()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = _precision(precision, self.device)
+        self._scoring = folded(network) if self.precision == "bfloat16" else self.network
 
     @property
     def name(self) -> str:
@@ -191,12 +204,12 @@ class Classifier:
             )
             quality[part] = pattern_quality(inputs).cpu().numpy()
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-            result = self.network(inputs)
+            result = self._score(inputs)
             if self.mirrored_views:
                 # The mirror image of a crystal has the same point group and lattice: a second
                 # opinion with the same errors of noise, but not of the network.
-                result = (result + self.network(inputs.flip(-1))) / 2
-            scores[part] = result.float().cpu().numpy()
+                result = (result + self._score(inputs.flip(-1))) / 2
+            scores[part] = result.cpu().numpy()
         pattern = np.ones(len(patterns), dtype=np.float32)
         if scores.shape[1] > _CLASSES:
             pattern = expit(scores[:, _CLASSES])
@@ -226,6 +239,13 @@ class Classifier:
             training_prior=np.asarray(self.card["training_prior"]),
             temperature=float(self.card["temperature"]),
         )
+
+    def _score(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Scores (n, outputs) of prepared patterns, float32."""
+        rounded = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=rounded):
+            result: torch.Tensor = self._scoring(inputs)
+        return result.float()
 
     def prior(self, text: str) -> np.ndarray:
         """Class frequencies of shape (32, 14) that a prior's name stands for."""
@@ -322,6 +342,18 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def _precision(name: str, device: torch.device) -> str:
+    """Turn ``auto`` into what this machine is fast at."""
+    if name not in PRECISIONS:
+        raise InputError(f"unknown precision {name!r}: use {', '.join(PRECISIONS)}")
+    if name != "auto":
+        return name
+    # Younger than the oldest torch that serves.
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    native = device.type == "cpu" and (able.get("avx512_bf16") or able.get("amx_bf16"))
+    return "bfloat16" if native else "float32"
+
+
 def installed_classifiers() -> list[str]:
     """Names of the classifiers that come with the package."""
     folder = files(__package__).joinpath("weights")
@@ -331,7 +363,9 @@ def installed_classifiers() -> list[str]:
     return sorted(n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
 
 
-def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> Classifier:
+def load_classifier(
+    name: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
+) -> Classifier:
     """Load a bundled classifier by name, or one from a file.
 
     Parameters
@@ -341,6 +375,8 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
         whose card lies beside it.
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    precision
+        ``auto``, ``float32`` or ``bfloat16``, see :class:`Classifier`.
 
     Returns
     -------
@@ -388,7 +424,7 @@ def load_classifier(name: str | Path | None = None, *, device: str = "auto") -> 
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
         raise InputError(f"{path} holds weights that are not numbers: train the network again")
-    return Classifier(network, card, device)
+    return Classifier(network, card, device, precision)
 
 
 def _read_card(path: Path) -> dict[str, Any]:

@@ -289,6 +289,7 @@ def empty_map(
         "threshold": threshold,
         "region": [rows.start, rows.stop, cols.start, cols.stop],
         "device": str(classifier.device),
+        "precision": classifier.precision,
         "batch_size": batch_size or default_batch_size(scan.pattern_shape),
         "tile": tile,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

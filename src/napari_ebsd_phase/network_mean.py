@@ -42,9 +42,7 @@ class MeanArchitecture:
             raise InputError(f"a mean needs one to {_MOST_MEMBERS} networks")
         for member in self.members:
             if member.outputs not in (_CLASSES, _CLASSES + 1):
-                raise InputError(
-                    f"a member gives {member.outputs} scores, not one for each class"
-                )
+                raise InputError(f"a member gives {member.outputs} scores, not one for each class")
 
     @property
     def outputs(self) -> int:
