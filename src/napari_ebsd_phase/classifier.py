@@ -349,7 +349,7 @@ def _precision(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     # Younger than the oldest torch that serves.
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     native = device.type == "cpu" and (able.get("avx512_bf16") or able.get("amx_bf16"))
     return "bfloat16" if native else "float32"
 

@@ -7,9 +7,7 @@ hash of its file when there is time.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +33,6 @@ __all__ = [
 
 #: Rows and columns, or bool of shape (rows, cols).
 Region = tuple[slice, slice] | NDArray[np.bool_]
-
-_HASH_BLOCK = 16 * 2**20
 
 
 def region_mask(shape: tuple[int, int], region: Region | None) -> NDArray[np.bool_]:
@@ -153,7 +149,7 @@ def add_file_hash(
     if phase_map.provenance.get("source_sha256") is not None:
         return True
     try:
-        found = _hash_of(scan, cancelled)
+        found = scan.file_hash(cancelled)
     except OSError as error:
         raise InputError(
             f"{scan.path.name}: cannot be read any more ({error.strerror}); check that it is "
@@ -163,30 +159,3 @@ def add_file_hash(
         return False
     phase_map.provenance = {**phase_map.provenance, "source_sha256": found}
     return True
-
-
-def _hash_of(scan: Scan, cancelled: Callable[[], bool] | None) -> str | None:
-    """What :meth:`.Scan.file_hash` returns, but it may be interrupted; None then."""
-    if not scan.path.is_dir():
-        digest = _digest_of(scan.path, cancelled)
-        return None if digest is None else digest.hex()
-    names = (scan.source_name(row, col) for row, col in np.ndindex(*scan.shape))
-    total = hashlib.sha256()
-    for name in dict.fromkeys(names):  # the pages of a TIFF have one name
-        digest = _digest_of(scan.path / name, cancelled)
-        if digest is None:
-            return None
-        total.update(name.encode() + b"\0" + digest)
-    return total.hexdigest()
-
-
-def _digest_of(path: Path, cancelled: Callable[[], bool] | None) -> bytes | None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while True:
-            if cancelled is not None and cancelled():
-                return None
-            block = file.read(_HASH_BLOCK)
-            if not block:
-                return digest.digest()
-            digest.update(block)

@@ -37,6 +37,8 @@ READERS: dict[str, Callable[[Path], Recording]] = {
 #: No tile takes more memory than this, whatever the size of its patterns.
 TILE_BYTES = 256 * 2**20
 
+_HASH_BLOCK = 16 * 2**20
+
 
 def load_scan(source: str | Path, *, grid: tuple[int, int] | None = None) -> Scan:
     """Open patterns lazily: headers are read, patterns stay on disk.
@@ -292,18 +294,24 @@ class Scan:
                 for start, stop in _cuts(col, col_stop, width, line * self.shape[1]):
                     yield slice(line, line + 1), slice(start, stop)
 
-    def file_hash(self) -> str:
+    def file_hash(self, cancelled: Callable[[], bool] | None = None) -> str | None:
         """Return the SHA-256 (hex) of the file, or of the names and contents of a folder's images.
 
-        This reads everything once.
+        This reads everything once, of a closed scan, too.
+
+        Parameters
+        ----------
+        cancelled
+            Asked before every 16 MiB; when true, the result is None.
         """
         total = hashlib.sha256()
         for path in self._recording.patterns.contents():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256")
+            digest = _digest(path, cancelled)
+            if digest is None:
+                return None
             if not self._path.is_dir():
-                return digest.hexdigest()
-            total.update(path.name.encode() + b"\0" + digest.digest())
+                return digest.hex()
+            total.update(path.name.encode() + b"\0" + digest)
         return total.hexdigest()
 
     def _open_patterns(self) -> Patterns:
@@ -341,3 +349,14 @@ def _cuts(start: int, stop: int, length: int, offset: int) -> Iterator[tuple[int
         end = min(stop, start + length - (offset + start) % length)
         yield start, end
         start = end
+
+
+def _digest(path: Path, cancelled: Callable[[], bool] | None) -> bytes | None:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while cancelled is None or not cancelled():
+            block = file.read(_HASH_BLOCK)
+            if not block:
+                return digest.digest()
+            digest.update(block)
+    return None

@@ -124,7 +124,9 @@ def _is_like(value: object, default: object, least: int) -> bool:
     if isinstance(default, int):
         return type(value) is int and value >= least
     if isinstance(default, float):
-        return type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return 0 <= value < math.inf
     if isinstance(default, tuple):
         return isinstance(value, list) and bool(value) and all(v in _SPLITS for v in value)
     if isinstance(default, Mapping):
