@@ -16,7 +16,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from ._cli import classify, demo, evaluate, explain, identify, models, simulate, training, view
+from ._cli import (
+    classify,
+    demo,
+    evaluate,
+    explain,
+    identify,
+    models,
+    simulate,
+    sphere,
+    training,
+    view,
+)
 from .errors import InputError
 
 __all__ = ["main"]
@@ -58,7 +69,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
-    for group in (classify, identify, explain, demo, view, models, simulate, training, evaluate):
+    for group in (
+        classify,
+        identify,
+        explain,
+        sphere,
+        demo,
+        view,
+        models,
+        simulate,
+        training,
+        evaluate,
+    ):
         group.add(commands)
     return parser
 

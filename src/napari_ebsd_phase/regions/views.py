@@ -25,7 +25,7 @@ to view, and evidence summed up over views is far too sure. With errors that cor
 design effect of L. Kish, "Survey Sampling", Wiley 1965): one view counts once, all the views in the
 world 1.43 times. ``benchmarks/pooled_views.py`` measures it on simulated scans, one camera each, of
 77 development materials that the network was not trained on and of as many that it was. On the
-former the truth is most likely with correlations of 0.9 (0.75 to 0.8 for the two networks that it is
+former the truth is most likely with correlations of 0.9 (0.75 to 0.8 for both networks that it is
 made of), on the latter with 0.1 to 0.2. The value in use lies between, nearer to the strangers.
 Mean probability of the most probable Laue group, and how often it is right (prior ``known``):
 
