@@ -199,5 +199,5 @@ def test_without_the_extra_the_error_says_how_to_get_it(tmp_path, monkeypatch, c
 
     err = capsys.readouterr().err
     assert is_one_error_line(err)
-    assert "pip install 'napari-ebsd-phase[simulate]'" in err
+    assert "pip install 'de-ebsd==0.2.1' 'spglib>=2.7,<3'" in err
     assert list(tmp_path.iterdir()) == []

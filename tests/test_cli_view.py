@@ -161,4 +161,4 @@ def test_without_a_qt_binding_one_line_says_what_to_install(tmp_path):
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
-    assert "pip install 'napari-ebsd-phase[all]'" in done.stderr
+    assert "pip install 'napari[all]'" in done.stderr

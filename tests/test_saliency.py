@@ -251,7 +251,7 @@ def test_without_a_target_the_reported_class_is_explained(architecture, level):
 def test_if_the_reported_class_is_the_rival_the_next_one_is_explained():
     classifier = classifier_of(trained_like(PIXELS))
     scores = classifier.scores(frames(1)).scores
-    groups = level_probabilities(*classifier.probabilities(scores), "laue_group")[0]
+    groups = level_probabilities(*classifier.probabilities(scores, "uniform"), "laue_group")[0]
     question = Question(classifier, None, level="laue_group", against=None, prior="uniform")
     first = names("laue_group")[question.index(scores)[0]]
 
@@ -653,7 +653,7 @@ def test_without_captum_the_message_says_what_to_install(method, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     classifier = classifier_of(trained_like(PIXELS))
-    with pytest.raises(InputError, match=r"pip install .*explain"):
+    with pytest.raises(InputError, match=r"pip install .*captum"):
         explain(frames(1)[0], classifier, method=method)
     assert explain(frames(1)[0], classifier).max() == 1
 

@@ -515,5 +515,5 @@ def test_hough_indexing_finds_the_refined_orientation_and_none_in_noise(nickel_s
 
 def test_without_pyebsdindex_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyebsdindex", None)
-    with pytest.raises(InputError, match=r"napari-ebsd-phase\[index\]"):
+    with pytest.raises(InputError, match=r"pip install 'pyebsdindex"):
         orientation_by_hough(np.ones((60, 60)), nickel(), PLAIN)

@@ -216,7 +216,7 @@ class Classifier:
         return Outputs(scores[:, :_CLASSES], quality, pattern)
 
     def probabilities(
-        self, scores: np.ndarray, prior: str | np.ndarray = "uniform"
+        self, scores: np.ndarray, prior: str | np.ndarray = "known"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated point-group and lattice probabilities from scores.
 

@@ -69,7 +69,7 @@ def prepare_map(
     classifier: Classifier,
     *,
     region: Region | None = None,
-    prior: str | np.ndarray = "uniform",
+    prior: str | np.ndarray = "known",
     threshold: float | None = None,
     batch_size: int | None = None,
 ) -> PhaseMap:
@@ -96,7 +96,7 @@ def prepare_map(
 
 
 def can_resume(
-    phase_map: PhaseMap, scan: Scan, classifier: Classifier, prior: str | np.ndarray = "uniform"
+    phase_map: PhaseMap, scan: Scan, classifier: Classifier, prior: str | np.ndarray = "known"
 ) -> bool:
     """Whether what a map holds is what this request would give for the same patterns.
 

@@ -98,7 +98,7 @@ def classify_progressively(
     *,
     phase_map: PhaseMap,
     region: Region | None = None,
-    prior: str | np.ndarray = "uniform",
+    prior: str | np.ndarray = "known",
     batch_size: int | None = None,
     first: float = 1.0,
 ) -> Generator[SampleResult | TileResult, None, None]:

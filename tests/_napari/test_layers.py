@@ -427,3 +427,12 @@ def test_a_session_without_patterns_has_no_scan_layers(mixed_map):
 def test_a_session_without_a_map_has_no_map_layers():
     with load_scan(sample_path("nickel")) as scan:
         assert map_layers(MapSession(scan)) == []
+
+
+def test_data_sets_in_pixels_and_micrometers_give_no_warning_side_by_side(viewer, notices):
+    with_step = add_scan(viewer, load_scan(sample_path("two_phase")))
+    without = add_scan(viewer, load_scan(sample_path("silicon")))
+
+    assert (with_step.units, without.units) == ("um", "px")
+    assert len({layer.units for layer in viewer.layers}) == 1
+    assert notices == []

@@ -80,7 +80,7 @@ def test_the_table_tells_the_share_and_probability_of_each_name(dock):
     assert "600 of 4,800 patterns" in dock.layers.note.text()
 
     click(dock.layers.button("bravais_lattice"))
-    index = phase_map.most_probable("bravais_lattice")[0][phase_map.done]
+    index = phase_map.most_probable("bravais_lattice")[0][phase_map.done & phase_map.nameable]
     found = {name for name in shares(dock) if len(name) == 2}
     assert len(found) == len(np.unique(index))
 
@@ -140,3 +140,15 @@ def test_without_a_map_the_section_says_what_to_do(viewer, qtbot):
     assert dock.layers.empty.isVisible()
     assert not dock.layers.slider.isVisible()
     assert not dock.layers.button("label").isVisible()
+
+
+def test_a_threshold_may_be_typed(dock, qtbot):
+    box = dock.layers.threshold
+    box.setFocus()
+    box.selectAll()
+    for key in "0.95":
+        QTest.keyClick(box, key)
+    QTest.keyClick(box, Qt.Key.Key_Return)
+
+    assert box.value() == pytest.approx(0.95)
+    qtbot.waitUntil(lambda: dock.session.threshold == pytest.approx(0.95))

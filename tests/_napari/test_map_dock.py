@@ -278,3 +278,17 @@ def test_the_dock_lets_go_of_a_data_set_with_its_layers(dock, viewer, qtbot):
 
     assert reference() is None
     assert scan() is None
+
+
+def test_every_dock_of_the_plugin_menu_follows_the_map(viewer, qtbot):
+    # napari hands a proxy of the viewer to widgets that it makes itself, and drops it at once.
+    _, dock = viewer.window.add_plugin_dock_widget("napari-ebsd-phase", "EBSD phase mapping")
+    _, legend = viewer.window.add_plugin_dock_widget("napari-ebsd-phase", "EBSD phase legend")
+    _, pattern = viewer.window.add_plugin_dock_widget("napari-ebsd-phase", "EBSD pattern")
+    open_sample(dock, "nickel", qtbot)
+
+    classify(dock, qtbot)
+
+    qtbot.waitUntil(lambda: legend.table.model().rowCount() > 0)
+    pattern.show_pixel(dock.session, 1, 1)
+    qtbot.waitUntil(lambda: pattern.chosen.view.heat is not None, timeout=60_000)

@@ -369,6 +369,8 @@ def test_only_the_last_of_many_clicks_is_explained(dock, steel, canvas, qtbot):
     for col in range(40):
         dock.show_pixel(steel, 5, col)
     wait_for_answer(dock, qtbot)
+    # The list hears of an answer after the dock does.
+    qtbot.waitUntil(lambda: bool(shown) and shown[-1].heat is not None)
 
     # The last one, and what was at work when others came.
     assert len(shown) < 20

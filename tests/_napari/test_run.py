@@ -149,7 +149,7 @@ def test_another_prior_does_everything_anew(qtbot, viewer, duplex, run):
     run_to_the_end(qtbot, run, viewer, duplex, **small)
     before = duplex.phase_map
 
-    assert would_resume(duplex, "default", prior="uniform")
+    assert would_resume(duplex, "default", prior="known")
     assert not would_resume(duplex, "default", prior="cubic")
     run_to_the_end(qtbot, run, viewer, duplex, prior="cubic", **small)
 

@@ -359,7 +359,7 @@ def test_rare_point_groups_have_a_table_with_each_camera(classifier, stack):
 
 def test_a_finished_network_is_saved_and_loaded_with_its_card(classifier, tmp_path):
     path = classifier.save(tmp_path / "network")
-    loaded = load_classifier(path, device="cpu")
+    loaded = load_classifier(path, device="cpu", precision="float32")
     assert loaded.card == json.loads(json.dumps(classifier.card, allow_nan=False))
     frames = np.random.default_rng(0).integers(0, 255, (3, 40, 50)).astype(np.uint8)
     np.testing.assert_array_equal(loaded.scores(frames)[0], classifier.scores(frames)[0])

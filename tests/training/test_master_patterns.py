@@ -240,5 +240,5 @@ def test_large_cells_are_left_out(tmp_path):
 def test_without_the_extra_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "de_ebsd", None)  # how Python marks what cannot be imported
 
-    with pytest.raises(InputError, match=r"pip install 'napari-ebsd-phase\[simulate\]'"):
+    with pytest.raises(InputError, match=r"pip install 'de-ebsd=="):
         simulate_library(tmp_path, [NICKEL])

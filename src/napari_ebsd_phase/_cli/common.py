@@ -55,10 +55,10 @@ def add_network_options(parser: argparse.ArgumentParser, *, batch_size: bool = T
     )
     group.add_argument(
         "--prior",
-        default="uniform",
+        default="known",
         metavar="LIST",
-        help="what may be expected: uniform (every point group alike, the default), known (as "
-        "frequent as among known structures), or names of point groups, crystal systems, Laue "
+        help="what may be expected: known (as frequent as among known structures, the default), "
+        "uniform (every point group alike), or names of point groups, crystal systems, Laue "
         "groups and Bravais lattices, as in m-3m,6/mmm or cubic,hexagonal or laue:m-3,cF",
     )
     group.add_argument(

@@ -37,7 +37,7 @@ def add(commands: common.Commands) -> None:
         "not simulated\nagain, so an interrupted run goes on with the same command.\n\nWith "
         "--training-set: simulate thousands of simpler master patterns, only to train on, in some\n"
         "ten to thirty minutes; also goes on where it was.\n\nNeeds optional packages: "
-        "pip install 'napari-ebsd-phase[simulate]'",
+        "pip install 'de-ebsd==0.2.1' 'spglib>=2.7,<3'",
         examples=(
             "napari-ebsd-phase simulate my_phase.cif -o masters --library my_library.h5",
             "napari-ebsd-phase simulate --point-group m-3m --list",
@@ -207,7 +207,7 @@ def _make_training_set(args: argparse.Namespace) -> None:
     if find_spec("spglib") is None:
         raise InputError(
             "making up structures needs an optional package: "
-            "pip install 'napari-ebsd-phase[simulate]'"
+            "pip install 'de-ebsd==0.2.1' 'spglib>=2.7,<3'"
         )
     target = check_target(args.training_set, overwrite=args.overwrite)
     values = {

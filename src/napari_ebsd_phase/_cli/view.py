@@ -67,9 +67,7 @@ def check_screen() -> None:
         If napari or a Qt binding is not installed, or there is no screen.
     """
     if find_spec("napari") is None or not any(find_spec(name) for name in _BINDINGS):
-        raise InputError(
-            "the viewer needs napari and a Qt binding: pip install 'napari-ebsd-phase[all]'"
-        )
+        raise InputError("the viewer needs napari and a Qt binding: pip install 'napari[all]'")
     asked = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in asked):
         raise InputError(

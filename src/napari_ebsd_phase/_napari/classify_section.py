@@ -228,7 +228,8 @@ class ClassifySection(Section):
         if session.scan is None or session.closed:
             return "The pattern file is not open: locate it in the Scan section."
         if session.phase_map is None:
-            return f"{session.shape[0] * session.shape[1]:,} patterns to classify."
+            count = session.shape[0] * session.shape[1]
+            return f"{count:,} pattern{'' if count == 1 else 's'} to classify."
         total = session.phase_map.done.size
         done = total - left
         if not same and done:

@@ -108,6 +108,10 @@ def adopt(viewer: Viewer, session: MapSession) -> None:
     """
     watch(viewer, session)
     follow_cursor(viewer)
+    if session.shown_units is None and len(viewer.layers):
+        # napari draws layers of one unit only, and warns at every change of any of them. Figures
+        # and files take the session's own units.
+        session.shown_units = str(viewer.layers[0].units[-1])
     if _on_inserted not in viewer.layers.events.inserted.callbacks:
         viewer.layers.events.inserted.connect(_on_inserted)
 
@@ -237,7 +241,7 @@ def colors(role: str) -> dict[int | None, str]:
 
 def geometry(session: MapSession) -> dict[str, Any]:
     """Settings that all layers over one map share, so that they lie on each other."""
-    unit = "um" if session.units == "um" else "pixel"
+    unit = session.shown_units or ("um" if session.units == "um" else "pixel")
     return {"scale": session.step, "units": (unit, unit), "axis_labels": AXES}
 
 
@@ -253,8 +257,8 @@ def _add(viewer: Viewer, session: MapSession, layers: list[LayerData]) -> None:
     from napari.layers import Layer
 
     adopt(viewer, session)
-    for data in layers:
-        viewer.add_layer(Layer.create(*data))
+    for data, settings, kind in layers:
+        viewer.add_layer(Layer.create(data, settings | geometry(session), kind))
 
 
 def _on_inserted(event: Any) -> None:

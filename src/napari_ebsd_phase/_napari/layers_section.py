@@ -72,6 +72,8 @@ class LayersSection(Section):
         self.threshold.setRange(0, 1)
         self.threshold.setSingleStep(0.01)
         self.threshold.setDecimals(2)
+        # Else the map is labelled anew at the first digit, and the others are refused.
+        self.threshold.setKeyboardTracking(False)
         self.proposed = QToolButton()
         self.proposed.setText("↺")
         self.proposed.setToolTip("Back to the threshold that the network's card proposes")
@@ -147,8 +149,15 @@ class LayersSection(Section):
         self.table.show()
         self._fill(rows)
         count = int(np.count_nonzero(done))
-        shown = f"{count:,} of {done.size:,}" if count < done.size else f"all {count:,}"
-        self.note.setText(f"Area and mean probability of each name; {shown} patterns.")
+        shown = (
+            f"{count:,} of {done.size:,}"
+            if count < done.size
+            else "the only"
+            if count == 1
+            else f"all {count:,}"
+        )
+        plural = "" if done.size == 1 else "s"
+        self.note.setText(f"Area and mean probability of each name; {shown} pattern{plural}.")
 
     def _make_levels(self) -> QButtonGroup:
         group = QButtonGroup(self)

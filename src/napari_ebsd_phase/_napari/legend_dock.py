@@ -52,6 +52,8 @@ class LegendDock(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        # napari hands plugins a proxy of the viewer; weak references need what lasts.
+        viewer = getattr(viewer, "__wrapped__", viewer)
         self._viewer = weakref.ref(viewer)
         self._layer: weakref.ref[Labels] | None = None
         self._last_selected: int | None = None

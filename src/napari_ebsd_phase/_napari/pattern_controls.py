@@ -49,7 +49,7 @@ _METHODS: Final = (
     (None, "None", "The pattern alone"),
 )
 _NEEDS_CAPTUM: Final = ("integrated_gradients", "occlusion", "smoothgrad")
-_CAPTUM_TIP: Final = "Needs captum: pip install 'napari-ebsd-phase[explain]'"
+_CAPTUM_TIP: Final = 'Needs captum: pip install "captum>=0.9,<0.10"'
 
 _ZONES_TIP: Final = (
     "Draw the bands and zone axes of the orientation that the file has for this pattern"

@@ -90,9 +90,10 @@ def read(path: str | list[str]) -> list[Any]:
         notify.show_error(error)
         return list(_NO_LAYERS)
     if viewer is not None:
-        from .layers import adopt
+        from .layers import adopt, geometry
 
         adopt(viewer, session)
+        layers = [(data, settings | geometry(session), kind) for data, settings, kind in layers]
     return list(layers)
 
 
@@ -132,6 +133,7 @@ def _open_scan(
 ) -> tuple[MapSession, list[LayerData]]:
     from ..scan import load_scan
     from .layers import scan_layers
+    from .scan_facts import grids
     from .session import MapSession
 
     session = MapSession(load_scan(path, grid=grid), name=name)
@@ -140,7 +142,10 @@ def _open_scan(
     except BaseException:
         session.close()
         raise
-    if session.scan is not None and grid is None and has_no_grid(session.scan):
+    scan, count = session.scan, session.shape[0] * session.shape[1]
+    # Images of different sizes have no grid, nor has a prime number of them.
+    may_have = scan is not None and scan.pattern_shape is not None and len(grids(count)) > 2
+    if may_have and scan is not None and grid is None and has_no_grid(scan):
         # napari shows the beginning only until somebody asks for more.
         tell(
             f"Set the map grid: {path.name} does not say how its {session.shape[1]:,} patterns lie "

@@ -43,9 +43,7 @@ _DRAW_SHARE = 0.25
 _LAYER_EVERY = 1.0
 
 
-def would_resume(
-    session: MapSession, network: str | Path | None, *, prior: str = "uniform"
-) -> bool:
+def would_resume(session: MapSession, network: str | Path | None, *, prior: str = "known") -> bool:
     """Whether starting would go on with what is classified already.
 
     False where nothing is, and where it was classified with another network, prior or version of
@@ -137,7 +135,7 @@ class ClassificationRun(QObject):
         session: MapSession,
         network: str | Path | None = None,
         *,
-        prior: str = "uniform",
+        prior: str = "known",
         region: Region | None = None,
         device: str = "auto",
         batch_size: int | None = None,

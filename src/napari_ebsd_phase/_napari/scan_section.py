@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 from ..errors import InputError
 from .background import Background, Cancelled, Progress
 from .follow import Connections
-from .layers import adopt, layer_for
+from .layers import adopt, geometry, layer_for
 from .notify import guarded, show_error
 from .open_bar import OpenBar
 from .quality_preview import quality_preview
@@ -379,4 +379,4 @@ def show_layers(viewer: Viewer, session: MapSession, layers: list[LayerData]) ->
     """Add the layers of a data set that was opened in a thread."""
     adopt(viewer, session)
     for data, settings, kind in layers:
-        viewer.add_layer(Layer.create(data, settings, kind))
+        viewer.add_layer(Layer.create(data, settings | geometry(session), kind))

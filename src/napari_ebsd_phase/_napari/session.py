@@ -78,7 +78,8 @@ class MapSession:
         self.scan: Scan | None = None
         self.phase_map: PhaseMap | None = None
         self.cache: LabelCache | None = None
-        self.prior = "uniform"
+        self.prior = "known"
+        self.shown_units: str | None = None
         self.region: Region | None = None
         self.patterns_match: bool | None = None
         self.closed = False

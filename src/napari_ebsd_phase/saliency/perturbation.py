@@ -59,7 +59,7 @@ def perturbation_map(method: str, pattern: torch.Tensor, question: Question) -> 
         import captum.attr  # noqa: F401
     except ImportError as error:
         raise InputError(
-            f"the method {method} needs captum: pip install 'napari-ebsd-phase[explain]', or use "
+            f"the method {method} needs captum: pip install 'captum>=0.9,<0.10', or use "
             "the method cam"
         ) from error
     screen = (pattern != 0).to(pattern.dtype)

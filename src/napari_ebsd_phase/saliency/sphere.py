@@ -192,7 +192,7 @@ def saliency_on_sphere(
     *,
     level: str = "point_group",
     against: str | None = None,
-    prior: str | np.ndarray = "uniform",
+    prior: str | np.ndarray = "known",
     background: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     side: int = GRID,

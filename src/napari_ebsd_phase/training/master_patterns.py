@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dynamical master patterns, simulated with de-ebsd (the only file that imports it).
 
-de-ebsd is an optional extra: ``pip install napari-ebsd-phase[simulate]``. Its pattern of nickel
+de-ebsd is an optional extra: extra ``simulate``. Its pattern of nickel
 correlates at 0.95 with EMsoft's, and at 0.998 if it is given EMsoft's depth profile of the
 electrons: what is left is the difference between the two Monte Carlo simulations.
 """
@@ -232,7 +232,7 @@ def _require_simulator() -> None:
     if find_spec("de_ebsd") is None:
         raise InputError(
             "simulating master patterns needs an optional package: "
-            "pip install 'napari-ebsd-phase[simulate]'"
+            "pip install 'de-ebsd==0.2.1' 'spglib>=2.7,<3'"
         )
 
 

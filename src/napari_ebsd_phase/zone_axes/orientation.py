@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Orientation", "orientation_by_hough", "orientation_from_file"]
 
-# What helps in the program, and in Python.
-_ELSEWHERE = "open a file with the result of indexing, or call orientation_by_hough"
+# What helps in the program.
+_ELSEWHERE = "open a file with the result of indexing"
 
 # Their sample frame is turned against kikuchipy's by 90 degrees about the normal (kikuchipy's
 # tutorial on reference frames; PyEBSDIndex has the same).
@@ -172,7 +172,7 @@ def orientation_by_hough(
     Rowenhorst et al., J. Appl. Cryst. 57 (2024) 3, the method; kikuchipy calls it.
     """
     if find_spec("pyebsdindex") is None:
-        raise InputError("Hough indexing needs PyEBSDIndex: pip install 'napari-ebsd-phase[index]'")
+        raise InputError("Hough indexing needs PyEBSDIndex: pip install 'pyebsdindex>=0.3.9,<0.4'")
     from diffpy.structure import Lattice, Structure
     from kikuchipy.indexing import xmap_from_hough_indexing_data
     from orix.crystal_map import Phase, PhaseList
