@@ -71,11 +71,24 @@ check() {
 }
 
 bin=$venv/bin
+
+# A crash of all processes ends pytest-xdist without a test and without an error: count, too.
+run_tests() {
+  local report
+  report=$(mktemp)
+  "$bin/python" -m pytest -n "$workers" --dist loadfile | tee "$report"
+  local status=${PIPESTATUS[0]}
+  [ "$status" -eq 0 ] && grep -qE '^=+ .*[0-9]+ passed' "$report"
+  status=$?
+  rm -f "$report"
+  return "$status"
+}
+
 check "lint" "$bin/ruff" check .
 check "format" "$bin/ruff" format --check .
 check "types" "$bin/mypy"
 check "manifest" "$bin/npe2" validate napari_ebsd_phase --imports
-check "tests" "$bin/python" -m pytest -n "$workers" --dist loadfile  # last, so that its count closes the report
+check "tests" run_tests  # last, so that its count closes the report
 
 if [ "${#failed[@]}" -gt 0 ]; then
   printf '\nFAILED: %s\n' "${failed[*]}"
