@@ -32,7 +32,7 @@ from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import render
 from napari_ebsd_phase.training.saliency_controls import baseline_maps, untrained
 from napari_ebsd_phase.training.saliency_measures import angles_to, axis_means
-from napari_ebsd_phase.training.saliency_sets import phase_of
+from napari_ebsd_phase.training.saliency_sets import PRIOR, phase_of
 from napari_ebsd_phase.training.structures import find_structures
 from napari_ebsd_phase.zone_axes import (
     Geometry,
@@ -98,9 +98,11 @@ def columns_of(
     frames: np.ndarray, classifiers: list[Classifier], angles: np.ndarray, seed: int
 ) -> list[Column]:
     """Means over the draws, and the values at the zone axes."""
-    images = {f"network {c.name}": evidence(frames, c, TARGET) for c in classifiers}
+    images = {f"network {c.name}": evidence(frames, c, TARGET, prior=PRIOR) for c in classifiers}
     first = classifiers[0]
-    images[f"untrained, as {first.name}"] = evidence(frames, untrained(first, seed), TARGET)
+    images[f"untrained, as {first.name}"] = evidence(
+        frames, untrained(first, seed), TARGET, prior=PRIOR
+    )
     baselines = [baseline_maps(frame, first.preprocessing) for frame in frames]
     for name in ("intensity", "local variance"):
         images[name] = np.stack([maps[name] for maps in baselines])

@@ -32,7 +32,7 @@ from napari_ebsd_phase.saliency.sphere_picture import Panel, named_axes, write_s
 from napari_ebsd_phase.training.library import MasterLibrary, MasterPattern
 from napari_ebsd_phase.training.saliency_controls import untrained
 from napari_ebsd_phase.training.saliency_measures import NEAR
-from napari_ebsd_phase.training.saliency_sets import simulated_frames
+from napari_ebsd_phase.training.saliency_sets import PRIOR, simulated_frames
 from napari_ebsd_phase.zone_axes import Catalogue, describe
 
 LIBRARY = Path(__file__).parents[1] / "data" / "master_patterns.h5"
@@ -75,6 +75,7 @@ def draw(
             oriented.geometries,
             master.point_group,
             operations,
+            prior=PRIOR,
         )
 
     panels = [Panel("master pattern", master.data[0].astype(float), signed=False)]

@@ -96,7 +96,7 @@ def main() -> None:
             def network() -> None:
                 with torch.inference_mode():
                     for start in range(0, some, 256):
-                        classifier.network(inputs[start : start + 256])
+                        classifier.network_scores(inputs[start : start + 256])
 
             alone = timed("network", some, network)
             whole = timed("classify, end to end", count, lambda: classify(scan, classifier))

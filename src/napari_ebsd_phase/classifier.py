@@ -204,11 +204,11 @@ class Classifier:
             )
             quality[part] = pattern_quality(inputs).cpu().numpy()
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-            result = self._score(inputs)
+            result = self.network_scores(inputs)
             if self.mirrored_views:
                 # The mirror image of a crystal has the same point group and lattice: a second
                 # opinion with the same errors of noise, but not of the network.
-                result = (result + self._score(inputs.flip(-1))) / 2
+                result = (result + self.network_scores(inputs.flip(-1))) / 2
             scores[part] = result.cpu().numpy()
         pattern = np.ones(len(patterns), dtype=np.float32)
         if scores.shape[1] > _CLASSES:
@@ -240,8 +240,8 @@ class Classifier:
             temperature=float(self.card["temperature"]),
         )
 
-    def _score(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Scores (n, outputs) of prepared patterns, float32."""
+    def network_scores(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Scores (n, outputs) of prepared patterns (n, 1, size, size), in one pass."""
         rounded = self.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=rounded):
             result: torch.Tensor = self._scoring(inputs)

@@ -19,7 +19,7 @@ from ..classifier import Classifier
 from ..preprocessing import prepare
 from ..saliency.targets import Question
 from .saliency_measures import NEAR, angles_to
-from .saliency_sets import OrientedPattern
+from .saliency_sets import PRIOR, OrientedPattern
 
 __all__ = ["SHARE", "blurred", "discs", "falls", "regions"]
 
@@ -181,7 +181,7 @@ def falls(
     )
     told: dict[str, Any] = {"background": pattern.background, "mask": pattern.mask}
     scores = torch.from_numpy(classifier.scores(frames, **told).scores).to(classifier.device)
-    question = Question(classifier, target, level=level, against=None, prior="uniform")
+    question = Question(classifier, target, level=level, against=None, prior=PRIOR)
     odds = question.log_odds(scores)(scores).cpu().numpy().astype(float)
     chance = expit(odds)
     inputs = prepare(frames, classifier.preprocessing, **told).numpy().astype(float)

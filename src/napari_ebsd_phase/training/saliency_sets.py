@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CAMERA",
+    "PRIOR",
     "OrientedPattern",
     "OrientedSet",
     "choose_materials",
@@ -41,6 +42,10 @@ __all__ = [
     "simulated_set",
     "structure_of",
 ]
+
+#: Class prior of all heat maps and log odds of the measurement: what the network sees, not what is
+#: expected, and the same whatever programs take by default.
+PRIOR = "uniform"
 
 CAMERA: Camera = replace(FAST, distortion=0.0)
 """The stated fast camera, without the distortion that a gnomonic projection does not know."""

@@ -29,7 +29,7 @@ from .saliency_measures import (
     pointing_hit,
     rank_correlation,
 )
-from .saliency_sets import OrientedPattern, OrientedSet
+from .saliency_sets import PRIOR, OrientedPattern, OrientedSet
 
 __all__ = ["SHOWN", "SOURCES", "Asked", "ask", "delete", "examine", "forget"]
 
@@ -125,7 +125,7 @@ def ask(
     progress
         Called with the name of a material, its number and that of all.
     """
-    question = Question(classifier, None, level=level, against=None, prior="uniform")
+    question = Question(classifier, None, level=level, against=None, prior=PRIOR)
     for place, material in enumerate(sets):
         if progress is not None:
             progress(material.key, place, len(sets))
@@ -154,6 +154,7 @@ def _evidence(
         classifier,
         target,
         level=level,
+        prior=PRIOR,
         background=pattern.background,
         mask=pattern.mask,
     )[0]
