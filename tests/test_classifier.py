@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from napari_ebsd_phase import load_scan
+from napari_ebsd_phase.card import make_card
 from napari_ebsd_phase.classifier import (
     Classifier,
     installed_classifiers,
     load_classifier,
-    make_card,
 )
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.errors import InputError

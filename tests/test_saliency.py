@@ -12,7 +12,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_ebsd_phase.classifier import Classifier, load_classifier, make_card
+from napari_ebsd_phase.card import make_card
+from napari_ebsd_phase.classifier import Classifier, load_classifier
 from napari_ebsd_phase.crystallography import COMPATIBLE, LEVELS, POINT_GROUPS, names
 from napari_ebsd_phase.decoding import PAIRS
 from napari_ebsd_phase.errors import InputError

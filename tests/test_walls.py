@@ -30,7 +30,7 @@ FLOORS = (
     {"errors", "crystallography", "samples"},
     {"preprocessing", "screen", "radon", "decoding"}
     | {"network", "network_mean", "network_folding"},
-    {"classifier", "phase_map", "scan", "_sources"},
+    {"card", "classifier", "phase_map", "scan", "_sources"},
     {"mapping", "stacks", "progressive", "map_request", "regions", "saliency", "zone_axes"}
     | {"export", "training"},
     {"_napari", "cli", "_cli"},

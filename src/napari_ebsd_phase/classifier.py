@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from scipy.special import expit
 
-from .crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
+from .card import card_text, read_card, weight_bytes
+from .crystallography import BRAVAIS_LATTICES, POINT_GROUPS
 from .decoding import decode, parse_prior
 from .errors import InputError
 from .network import SymmetryNet
@@ -31,37 +31,16 @@ from .network_mean import NetworkMean, build_network
 from .preprocessing import Preprocessing, pattern_quality, prepare
 
 __all__ = [
-    "CARD_VERSION",
     "Classifier",
     "Outputs",
     "installed_classifiers",
     "load_classifier",
-    "make_card",
 ]
-
-CARD_VERSION = 1
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 _SUFFIX = ".safetensors"
 _CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
-
-_REQUIRED = (
-    "card_version",
-    "name",
-    "classes",
-    "architecture",
-    "preprocessing",
-    "training_prior",
-    "known_structures",
-    "temperature",
-    "threshold",
-    "training",
-    "metrics",
-    "licence",
-    "sha256",
-    "version",
-)
 
 
 class Outputs(NamedTuple):
@@ -92,7 +71,7 @@ class Classifier:
     network
         The network; it is put into evaluation mode.
     card
-        The model card, see :func:`make_card`.
+        The model card, see :func:`.card.make_card`.
     device
         ``cpu``, ``cuda``, ``mps``, or ``auto``: the first accelerator there is.
     precision
@@ -262,9 +241,9 @@ class Classifier:
         target = Path(path)
         if target.suffix != _SUFFIX:  # not with_suffix: "fine-tuned-0.2" keeps its name
             target = target.with_name(f"{target.name}{_SUFFIX}")
-        data = _serialise(self.network)
+        data = weight_bytes(self.network)
         self.card["sha256"] = hashlib.sha256(data).hexdigest()
-        text = _card_text(self.card) + "\n"
+        text = card_text(self.card) + "\n"
         for file, content in ((target, data), (target.with_suffix(".json"), text.encode())):
             part = file.with_name(file.name + ".part")
             try:
@@ -274,55 +253,6 @@ class Classifier:
                 part.unlink(missing_ok=True)
                 raise InputError(f"cannot write {file}: {error.strerror}") from error
         return target
-
-
-def _card_text(value: Any, indent: str = "") -> str:
-    """JSON with a field a line, and lists of plain values on one line: tables stay readable."""
-    inner = indent + " "
-    if isinstance(value, dict) and value:
-        items = [f"{json.dumps(str(k))}: {_card_text(v, inner)}" for k, v in value.items()]
-        opening, closing = "{}"
-    elif isinstance(value, list | tuple) and any(isinstance(v, dict | list | tuple) for v in value):
-        items = [_card_text(v, inner) for v in value]
-        opening, closing = "[]"
-    else:
-        return json.dumps(value, ensure_ascii=False)
-    body = ",\n".join(inner + item for item in items)
-    return f"{opening}\n{body}\n{indent}{closing}"
-
-
-def _serialise(network: SymmetryNet | NetworkMean) -> bytes:
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    return save_tensors(tensors)
-
-
-def make_card(name: str, network: SymmetryNet | NetworkMean, **contents: Any) -> dict[str, Any]:
-    """A model card, checked to be complete.
-
-    Parameters
-    ----------
-    name
-        Name of the classifier.
-    network
-        The network the card is for; its architecture and hash are filled in.
-    **contents
-        The remaining fields: ``preprocessing``, ``training_prior`` and ``known_structures``
-        (32 x 14 lists), ``temperature``, ``threshold``, ``training``, ``metrics``, ``licence``,
-        ``version``.
-    """
-    card = {
-        "card_version": CARD_VERSION,
-        "name": name,
-        "classes": {
-            "point_group": list(POINT_GROUPS),
-            "bravais_lattice": list(BRAVAIS_LATTICES),
-        },
-        "architecture": network.architecture.to_dict(),
-        **contents,
-        "sha256": hashlib.sha256(_serialise(network)).hexdigest(),
-    }
-    _check_card(card, name)
-    return card
 
 
 def _device(name: str) -> torch.device:
@@ -399,7 +329,7 @@ def load_classifier(
             raise InputError(
                 f"no network {str(name)!r}: give a .safetensors file or an installed one ({known})"
             )
-    card = _read_card(path.with_suffix(".json"))
+    card = read_card(path.with_suffix(".json"))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -425,57 +355,3 @@ def load_classifier(
     if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
         raise InputError(f"{path} holds weights that are not numbers: train the network again")
     return Classifier(network, card, device, precision)
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"the card {path} is missing or unreadable; a network needs its card"
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"the card {path} is no valid JSON: get it again") from error
-    if not isinstance(card, dict):
-        raise InputError(f"the card {path} is no model card: get it again")
-    _check_card(card, str(path))
-    return card
-
-
-def _check_card(card: dict[str, Any], where: str) -> None:
-    missing = [key for key in _REQUIRED if key not in card]
-    if missing:
-        raise InputError(f"the card {where} lacks {', '.join(missing)}: get it again")
-    if card["card_version"] != CARD_VERSION:
-        raise InputError(
-            f"the card {where} has version {card['card_version']!r}, this program reads "
-            f"{CARD_VERSION}: get a network made for it"
-        )
-    classes = {"point_group": list(POINT_GROUPS), "bravais_lattice": list(BRAVAIS_LATTICES)}
-    if card["classes"] != classes:
-        raise InputError(
-            f"the card {where} names other classes, or in another order, than this program knows"
-        )
-    for key in ("training_prior", "known_structures"):
-        try:
-            table = np.asarray(card[key], dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"the card {where} has no table of numbers as {key}") from error
-        if (
-            table.shape != COMPATIBLE.shape
-            or not (np.isfinite(table) & (table >= 0)).all()
-            or not table[COMPATIBLE].any()
-        ):
-            raise InputError(f"the card {where} has no valid 32 x 14 table as {key}")
-    for key, top in (("temperature", 100.0), ("threshold", 1.0)):
-        value = card[key]
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 < value <= top:
-            raise InputError(f"the card {where} has no valid {key}: {value!r}")
-    quality = card.get("pattern_threshold")  # None from a network that does not tell patterns
-    number = isinstance(quality, int | float) and not isinstance(quality, bool)
-    if quality is not None and not (number and 0 <= quality <= 1):
-        raise InputError(f"the card {where} has no valid pattern_threshold: {quality!r}")
-    for key in ("architecture", "preprocessing", "training", "metrics"):
-        if not isinstance(card[key], dict):
-            raise InputError(f"the card {where} has no valid {key}")

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.classifier import Classifier, make_card
+from napari_ebsd_phase.card import make_card
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.decoding import PAIRS, decode
 from napari_ebsd_phase.network import Architecture, SymmetryNet

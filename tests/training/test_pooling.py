@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.classifier import Classifier, make_card
+from napari_ebsd_phase.card import make_card
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing

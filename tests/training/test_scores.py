@@ -13,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_ebsd_phase.classifier import Classifier, make_card
+from napari_ebsd_phase.card import make_card
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import (
     BRAVAIS_LATTICES,
     COMPATIBLE,

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.classifier import Classifier, Outputs, make_card
+from napari_ebsd_phase.card import make_card
+from napari_ebsd_phase.classifier import Classifier, Outputs
 from napari_ebsd_phase.crystallography import (
     BRAVAIS_LATTICES,
     COMPATIBLE,

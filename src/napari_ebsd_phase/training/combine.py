@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import numpy as np
 
-from ..classifier import Classifier, make_card
+from ..card import make_card
+from ..classifier import Classifier
 from ..crystallography import COMPATIBLE
 from ..errors import InputError
 from ..network_mean import NetworkMean

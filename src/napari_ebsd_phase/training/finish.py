@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..classifier import Classifier, make_card
+from ..card import make_card
+from ..classifier import Classifier
 from ..crystallography import LEVELS
 from ..network import SymmetryNet
 from .calibration import best_temperature, decision_threshold, pattern_threshold
