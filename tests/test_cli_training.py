@@ -87,6 +87,27 @@ def test_an_interrupted_training_goes_on_to_a_network_that_classifies(library, b
     assert PhaseMap.load(output).provenance["network"] == "run"
 
 
+def test_a_training_begins_with_a_bundled_network_and_its_card_says_so(library, tmp_path):
+    run = tmp_path / "run"
+    words = ["train", "--library", str(library), "-o", str(run), "--test-patterns", "1"]
+    words += ["--threads", "1", "--blocks", "1,1,2", "--batch-size", "16", "--patterns", "16"]
+
+    assert main([*words, "--start-from", "lines", "--symmetry", "2", "--quiet"]) == 0
+
+    card = json.loads((run / "network.json").read_text())
+    assert card["training"]["started_from"] == "lines"
+    assert len(card["training"]["started_from_sha256"]) == 64
+    assert card["training"]["settings"]["symmetry"] == 2
+
+
+def test_a_training_cannot_begin_with_a_mean_of_networks(library, tmp_path, capsys):
+    words = ["train", "--library", str(library), "-o", str(tmp_path / "run")]
+
+    assert main([*words, "--start-from", "default"]) == 2
+
+    assert is_one_error_line(capsys.readouterr().err)
+
+
 def test_evaluate_writes_numbers_and_a_figure(library, tmp_path, capsys):
     words = ["evaluate", "--library", str(library), "-o", str(tmp_path), "--patterns", "2"]
 

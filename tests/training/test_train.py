@@ -332,7 +332,7 @@ def test_a_batch_depends_on_the_seed_and_its_number_only(stack):
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_batches_come_in_order_whoever_makes_them(stack, workers):
     stream = PatternStream(stack, MATERIALS, TINY)
-    for number, (inputs, _) in enumerate(stream.batches(3, 9, workers), start=3):
+    for number, (inputs, *_) in enumerate(stream.batches(3, 9, workers), start=3):
         assert torch.equal(inputs, stream.batch(number)[0])
     assert number == 8
 

@@ -17,7 +17,15 @@ from . import common
 if TYPE_CHECKING:
     from ..training.settings import TrainingSettings
 
-_OWN_OPTIONS = ("patterns", "batch_size", "learning_rate", "weight_decay", "seed", "train_on")
+_OWN_OPTIONS = (
+    "patterns",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "symmetry",
+    "seed",
+    "train_on",
+)
 _SPLITS = ("train", "simulator", "calibration", "test")
 _OF_THE_NETWORK = ("widths", "blocks", "view")
 
@@ -35,6 +43,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--batch-size", type=common.count, metavar="N", help="(default: 256)")
     run.add_argument("--learning-rate", type=common.positive, metavar="X", help="(default: 0.004)")
     run.add_argument("--weight-decay", type=common.positive, metavar="X", help="(default: 0.02)")
+    run.add_argument(
+        "--symmetry",
+        type=common.positive,
+        metavar="X",
+        help="weight of a second target: where axes and mirror planes lie in each pattern; for "
+        "networks that look at lines (default: 0, none)",
+    )
     run.add_argument("--seed", type=common.whole, metavar="N", help="(default: 0)")
     run.add_argument(
         "--train-on",

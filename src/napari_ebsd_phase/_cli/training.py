@@ -16,6 +16,7 @@ from . import common
 from .settings import add_options, settings_of
 
 if TYPE_CHECKING:
+    from ..network import SymmetryNet
     from ..training.materials import Material
 
 _NETWORK = "network.safetensors"
@@ -48,6 +49,12 @@ def add(commands: common.Commands) -> None:
     )
     parser.add_argument(
         "-o", "--output", required=True, metavar="DIR", help="folder of the run; made if absent"
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with the weights of a trained network of the same shape (a name or a "
+        ".safetensors file), not with random ones",
     )
     parser.add_argument("--name", help="name on the network's card (default: that of the folder)")
     add_options(parser)
@@ -94,6 +101,7 @@ def run(args: argparse.Namespace) -> None:
     from ..training.train import train
 
     check_output(folder / "writable.csv", overwrite=True)
+    start, origin = _start(args.start_from)
     with (
         _stop_on_interrupt() as stopped,
         common.progress_bar(settings.steps, "training", quiet=args.quiet, unit="steps") as show,
@@ -103,6 +111,7 @@ def run(args: argparse.Namespace) -> None:
             stack,
             materials,
             settings,
+            start=start,
             device=_device(args.device),
             threads=args.threads,
             workers=args.workers,
@@ -125,12 +134,26 @@ def run(args: argparse.Namespace) -> None:
                 "master_patterns": len(stack),
                 "hours": round(hours(folder), 2),
                 "device": _device(args.device),
+                **origin,
             },
             progress=show_part,
         )
     target = classifier.save(folder / _NETWORK)
     if not args.quiet:
         print(f"written: {target} and its card; see `napari-ebsd-phase models describe {target}`")
+
+
+def _start(name: str | None) -> tuple[SymmetryNet | None, dict[str, str]]:
+    """The network to begin with, and what its descendant's card says of it."""
+    if name is None:
+        return None, {}
+    from ..classifier import load_classifier
+
+    classifier = load_classifier(name, device="cpu", precision="float32")
+    members = classifier.network.members
+    if len(members) > 1:
+        raise InputError(f"{name} is the mean of {len(members)} networks: begin with one of them")
+    return members[0], {"started_from": classifier.name, "started_from_sha256": classifier.sha256}
 
 
 def _device(name: str) -> str:

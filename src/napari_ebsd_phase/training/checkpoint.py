@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from ..errors import InputError
 from ..network import SymmetryNet
@@ -32,13 +33,17 @@ def save_checkpoint(
     average: SymmetryNet,
     optimiser: Optimiser,
     identity: dict[str, Any],
+    finder: nn.Module | None = None,
 ) -> None:
     """Write the state after `step` steps; the file before it stays until the new one is whole.
 
-    `identity` holds, by name, what a run cannot change on the way.
+    `identity` holds, by name, what a run cannot change on the way; `finder` is the network's other
+    head, see :mod:`.symmetry_head`.
     """
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    if finder is not None:
+        tensors |= {f"finder.{k}": v for k, v in finder.state_dict().items()}
     for number, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{k}": v for k, v in state.items()}
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
@@ -54,6 +59,7 @@ def load_checkpoint(
     average: SymmetryNet,
     optimiser: Optimiser,
     identity: dict[str, Any],
+    finder: nn.Module | None = None,
 ) -> int:
     """Restore a run in place; returns the number of steps done, 0 when there is no checkpoint.
 
@@ -73,7 +79,8 @@ def load_checkpoint(
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({reason}); delete it to start over") from error
     for key, value in identity.items():
-        if metadata.get(key) != json.dumps(value):
+        # Facts that older runs did not have are false in them.
+        if metadata.get(key, "false") != json.dumps(value):
             raise InputError(f"{path} is of another {key}; use another folder, or delete it")
 
     def part(prefix: str) -> dict[str, torch.Tensor]:
@@ -87,6 +94,8 @@ def load_checkpoint(
             state.setdefault(int(number), {})[name] = value
         network.load_state_dict(part("network."))
         average.load_state_dict(part("average."))
+        if finder is not None:
+            finder.load_state_dict(part("finder."))
         optimiser.load_state_dict({"state": state})
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} is no whole checkpoint; delete it to start over") from error

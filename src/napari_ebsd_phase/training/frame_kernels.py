@@ -403,10 +403,13 @@ def record(
     quantiles: np.ndarray,
     edge: np.ndarray,
     frames: np.ndarray,
+    geometry: np.ndarray,
 ) -> None:
     """Fill frames (n, rows, cols) with camera-like patterns of the chosen masters.
 
-    `edge` is each pixel's distance from the edge of the screen.
+    `edge` is each pixel's distance from the edge of the screen. `geometry` (n, 13) is filled, too:
+    rotation by rows, projection centre in columns and rows, distance and stretch of each frame,
+    see :func:`project`.
     """
     n, rows, cols = frames.shape
     asymmetry, raw, faults, overlap, fade, static, flattening, compression, distortion = limits
@@ -423,6 +426,10 @@ def record(
         bulge = _uniform(-distortion, distortion)
         _random_rotation(rotation)
         project(masters[chosen[p]], rotation, cx, cy, distance, stretch, bulge, True, frame)
+        for k in range(9):
+            geometry[p, k] = rotation[k // 3, k % 3]
+        geometry[p, 9], geometry[p, 10] = cx, cy
+        geometry[p, 11], geometry[p, 12] = distance, stretch
         if np.random.random() < overlap:  # a second grain under the beam, of this phase or not
             second = p if np.random.random() < 0.5 else np.random.randint(0, n)
             _random_rotation(rotation)

@@ -15,7 +15,7 @@ from .derived import parent_of
 from .library import MasterLibrary, MasterRecord
 from .pseudosymmetry_table import load_verdicts
 from .split import SPLITS, material_key, split_of
-from .structures import structure_by_uid
+from .structures import load_structures, structure_by_uid
 
 __all__ = ["KINDS", "Material", "load_materials"]
 
@@ -31,7 +31,8 @@ class Material:
     """Master patterns of one material: indices into a stack, and its classes.
 
     `apparent` are the point group and lattice that a camera sees where it cannot see the true ones,
-    see :mod:`.pseudosymmetry_table`; None where it can.
+    see :mod:`.pseudosymmetry_table`; None where it can. `space_group` is 0 where the setting of the
+    structure is not known to be the standard one, so that its axes may lie elsewhere.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Material:
     masters: tuple[int, ...]
     kind: str = "dynamical"
     apparent: tuple[str, str] | None = None
+    space_group: int = 0
 
 
 def _place(record: MasterRecord) -> tuple[str, str, str]:
@@ -108,6 +110,7 @@ def load_materials(
             indices[key].append(i)
             places[key] = split, kind
     materials: dict[str, list[Material]] = {split: [] for split in SPLITS}
+    ours = {structure.uid for structure in load_structures()}
     for key in sorted(indices):
         first = records[indices[key][0]]
         split, kind = places[key]
@@ -123,6 +126,7 @@ def load_materials(
                 None
                 if verdict is None
                 else (verdict.apparent_point_group, verdict.apparent_bravais),
+                first.space_group if first.structure in ours or kind != "dynamical" else 0,
             )
         )
     return stack, materials

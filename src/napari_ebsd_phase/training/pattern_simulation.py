@@ -186,7 +186,11 @@ def random_screen(rng: np.random.Generator, camera: Camera) -> np.ndarray:
 
 
 def simulate_group(
-    masters: np.ndarray, chosen: np.ndarray, camera: Camera, rng: np.random.Generator
+    masters: np.ndarray,
+    chosen: np.ndarray,
+    camera: Camera,
+    rng: np.random.Generator,
+    geometry: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Frames of one size and screen, one for each chosen master pattern.
 
@@ -200,6 +204,10 @@ def simulate_group(
         Ranges of the camera conditions.
     rng
         Source of randomness: the same state gives the same frames.
+    geometry
+        float64 of shape (k, 13), filled with what each frame was projected with: the rotation of
+        :func:`render` by rows, the projection centre (column, row) and distance in pixels, and
+        the height of a pixel over its width.
 
     Returns
     -------
@@ -233,7 +241,8 @@ def simulate_group(
         ndimage.distance_transform_edt(screen) if not screen.all() else np.full(screen.shape, 1e9)
     )
     indices = np.asarray(chosen, dtype=np.int64)
-    record(masters, indices, screen, ranges, limits, _QUANTILES, edge, frames)
+    told = np.empty((len(chosen), 13)) if geometry is None else geometry
+    record(masters, indices, screen, ranges, limits, _QUANTILES, edge, frames, told)
     mask = screen
     if not screen.all():
         missed = rng.random() < 0.1 * camera.faults

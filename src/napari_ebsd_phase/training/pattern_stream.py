@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +14,34 @@ import torch
 from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from ..decoding import PAIRS
 from ..errors import InputError
-from ..preprocessing import prepare
+from ..preprocessing import fit_screen, prepare
 from .disturbances import draw_disturbed_group
 from .materials import Material
 from .pattern_simulation import GOOD, TRAINING, Camera, simulate_group
 from .settings import TrainingSettings
 from .structures import known_structures
+from .symmetry_targets import line_targets
 
-__all__ = ["PatternStream"]
+__all__ = ["Batch", "PatternStream"]
+
+
+class Batch(NamedTuple):
+    """What one step learns from.
+
+    Parameters
+    ----------
+    inputs
+        (batch, 1, size, size) prepared patterns.
+    labels
+        (batch,) pair indices, -1 where there is no single pattern.
+    symmetry
+        (batch, 5, offsets, angles), where axes and mirror planes lie, see
+        :func:`.symmetry_targets.line_targets`; None if the settings give it no weight.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    symmetry: torch.Tensor | None
 
 
 class PatternStream:
@@ -64,6 +84,10 @@ class PatternStream:
                 self.apparent[i] = pair_of[
                     POINT_GROUPS.index(group), BRAVAIS_LATTICES.index(lattice)
                 ]
+        # What looks like more symmetry than it has gets no axes: neither answer would be right.
+        self.space_groups = np.array(
+            [m.space_group if m.apparent is None else 0 for m in self.materials], dtype=np.int64
+        )
         table = known_structures()[PAIRS[:, 0], PAIRS[:, 1]]
         share = np.maximum(table, 0.5) ** settings.balance
         share[np.bincount(self.pairs, minlength=len(PAIRS)) == 0] = 0.0
@@ -93,18 +117,21 @@ class PatternStream:
         return table
 
     def batch(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Batch by number: input (batch, 1, size, size) and pair indices (batch,).
+        """Inputs and labels of a :class:`Batch` by number."""
+        return self.whole_batch(number, symmetry=False)[:2]
 
-        The index is -1 where there is no single pattern.
-        """
+    def whole_batch(self, number: int, *, symmetry: bool) -> Batch:
+        """Batch by number; the same patterns with and without their symmetry elements."""
         s = self.settings
         rng = np.random.default_rng([s.seed, number])
         drawn = rng.choice(len(self.materials), size=s.batch_size, p=self.material_frequency)
         # Where a camera sees more symmetry than there is, either answer is right half the time.
+        geometry = np.zeros((s.group, 13))
         labels = np.where(rng.random(len(drawn)) < 0.5, self.pairs[drawn], self.apparent[drawn])
-        inputs = []
+        inputs, places = [], []
         for start in range(0, s.batch_size, s.group):
             part = drawn[start : start + s.group]
+            told = geometry[: len(part)]
             # Drawn in any case: the same frames come whether the run begins easily or not.
             turn = rng.random()
             easy = s.easy > 0 and turn > number / max(1.0, s.easy * s.steps)
@@ -114,21 +141,31 @@ class PatternStream:
                     len(part), self.stack, self.materials, camera, rng
                 )
                 labels[start : start + s.group] = -1
+                known = np.zeros(len(part), dtype=np.int64)
             else:
                 chosen = np.array([rng.choice(self.materials[m].masters) for m in part])
-                frames, mask = simulate_group(self.stack, chosen, camera, rng)
+                frames, mask = simulate_group(
+                    self.stack, chosen, camera, rng, geometry[: len(part)]
+                )
+                known = self.space_groups[part]
             inputs.append(prepare(frames, s.preprocessing, mask=mask))
-        return torch.cat(inputs), torch.from_numpy(labels)
+            if symmetry:
+                size = s.preprocessing.size
+                fit = fit_screen(mask, size)
+                places.append(line_targets(known, told, fit, size, symmetry_cells(s)))
+        elements = torch.from_numpy(np.concatenate(places)) if symmetry else None
+        return Batch(torch.cat(inputs), torch.from_numpy(labels), elements)
 
     def batches(self, first: int, last: int, workers: int = 1) -> Iterator[Any]:
-        """Batches ``first`` to ``last - 1`` in order, made ahead by threads."""
+        """Every :class:`Batch` from ``first`` to ``last - 1`` in order, made ahead by threads."""
+        symmetry = self.settings.symmetry > 0
         slots = [queue.Queue[Any](maxsize=4) for _ in range(workers)]
         stop = threading.Event()
 
         def produce(worker: int) -> None:
             for number in range(first + worker, last, workers):
                 try:
-                    item: Any = self.batch(number)
+                    item: Any = self.whole_batch(number, symmetry=symmetry)
                 except Exception as error:  # handed to the consumer, which raises it
                     item = error
                 while not stop.is_set():
@@ -153,3 +190,9 @@ class PatternStream:
             stop.set()
             for thread in threads:
                 thread.join()
+
+
+def symmetry_cells(settings: TrainingSettings) -> tuple[int, int]:
+    """Offsets and angles of the symmetry elements' places: a quarter of the network's view."""
+    shape = settings.architecture
+    return shape.offsets // 4, shape.angles // 4

@@ -40,6 +40,9 @@ class TrainingSettings:
     easy
         Share of the run in which clean patterns (:data:`.pattern_simulation.GOOD`) give way to
         those of all conditions: symmetry is learned faster where it is seen.
+    symmetry
+        Weight of a second target, beside the classes: where the axes and mirror planes lie, see
+        :mod:`.symmetry_targets`; 0 for none. Only for a network that looks at lines.
     seed
         Of weights and patterns.
     train_on
@@ -58,6 +61,7 @@ class TrainingSettings:
     kinds: Mapping[str, float] = field(default_factory=lambda: dict(_KINDS))
     disturbed: float = 0.06
     easy: float = 0.3
+    symmetry: float = 0.0
     seed: int = 0
     train_on: tuple[str, ...] = ("train",)
     architecture: Architecture = field(default_factory=Architecture)

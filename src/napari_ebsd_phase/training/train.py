@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from .optimiser import Optimiser
 from .pattern_simulation import FAST
 from .pattern_stream import PatternStream
 from .settings import TrainingSettings
+from .symmetry_head import SymmetryHead, symmetry_loss
 
 __all__ = ["pair_scores", "quick_check", "train", "training_loss"]
 
@@ -117,6 +119,15 @@ def _cpu_has_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16", False))
 
 
+def _take_weights(network: SymmetryNet, start: SymmetryNet) -> None:
+    if start.architecture != network.architecture:
+        raise InputError(
+            "a run begins with the weights of a network of its own shape only: "
+            "give the architecture of the other network in the settings"
+        )
+    network.load_state_dict(start.state_dict())
+
+
 def _write_settings(
     folder: Path, settings: TrainingSettings, materials: dict[str, Sequence[Material]]
 ) -> None:
@@ -134,6 +145,7 @@ def train(
     materials: dict[str, Sequence[Material]],
     settings: TrainingSettings,
     *,
+    start: SymmetryNet | None = None,
     device: str = "cpu",
     threads: int | None = None,
     workers: int = 1,
@@ -157,6 +169,8 @@ def train(
         The run. When the folder holds a checkpoint, everything but network and preprocessing may
         differ from before: more patterns, or a larger library. Only a run that goes on unchanged
         repeats what an uninterrupted one would have done.
+    start
+        A trained network whose weights a new run begins with, instead of random ones.
     device
         ``cpu`` or ``cuda``; bfloat16 on both where the machine has it.
     threads
@@ -191,18 +205,23 @@ def train(
         torch.set_num_threads(threads)
     torch.manual_seed(settings.seed)
     network = SymmetryNet(settings.architecture)
+    if start is not None:
+        _take_weights(network, start)
     average = SymmetryNet(settings.architecture)
     average.load_state_dict(network.state_dict())
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.to(target)
+    finder = SymmetryHead(network).to(target) if settings.symmetry > 0 else None
+    learner = torch.nn.ModuleList([network] if finder is None else [network, finder])
     optimiser = Optimiser(
-        network, settings.learning_rate, settings.matrix_learning_rate, settings.weight_decay
+        learner, settings.learning_rate, settings.matrix_learning_rate, settings.weight_decay
     )
-    identity = {
+    identity: dict[str, Any] = {
         "architecture": settings.architecture.to_dict(),
         "preprocessing": settings.preprocessing.to_dict(),
+        "symmetry": finder is not None,
     }
-    step = load_checkpoint(folder, network, average, optimiser, identity)
+    step = load_checkpoint(folder, network, average, optimiser, identity, finder)
     if step > settings.steps:
         raise InputError(
             f"{folder} holds a run of {step} steps already, more than the {settings.steps} asked "
@@ -221,16 +240,21 @@ def train(
     half = target.type == "cuda" or _cpu_has_bfloat16()
     saved = started = time.monotonic()
     since, losses = step, []
-    for inputs, labels in stream.batches(step, settings.steps, workers):
+    for inputs, labels, places in stream.batches(step, settings.steps, workers):
         network.train()
         optimiser.scale_learning_rates(_rate(step, settings))
         inputs = inputs.to(target, non_blocking=True, memory_format=torch.channels_last)
         with torch.autocast(target.type, torch.bfloat16, enabled=half):
-            scores = network(inputs)
+            features = network.features(inputs)
+            scores = network.head(features.mean(dim=(2, 3)))
         loss = training_loss(scores.float(), labels.to(target))
+        if finder is not None:
+            # Not rounded: one small layer, whose gradient all others share.
+            found = finder(features.float())
+            loss = loss + settings.symmetry * symmetry_loss(found, places.to(target))
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), 5.0)
         optimiser.step()
         _average(average, network, step, settings.averaging)
         losses.append(loss.detach())
@@ -254,7 +278,7 @@ def train(
                 report(step, settings.steps, mean_loss, speed)
             started, since, losses = time.monotonic(), step, []
         if time.monotonic() - saved > checkpoint_every or step == settings.steps or stopping:
-            save_checkpoint(folder, step, network, average, optimiser, identity)
+            save_checkpoint(folder, step, network, average, optimiser, identity, finder)
             saved = time.monotonic()
         if stopping:
             break
