@@ -8,7 +8,8 @@ Simulated patterns of known orientation, of materials that the networks were tra
 materials that they never saw, and the measured nickel patterns that come with kikuchipy. For each:
 how much of a heat map lies within 3 degrees of a zone axis; the same for maps that know nothing and
 for crystals in random orientations; what is left of a heat map when the network loses its weights;
-what the network loses when zone axes, bands or random discs are blurred.
+what the network loses when zone axes, bands or random discs are blurred, of equal area and of equal
+change of the input.
 
 Prints the tables of docs/saliency.md and writes them (saliency.md), all figures (saliency.json) and
 a picture for each network. About five minutes on one core.
@@ -46,6 +47,7 @@ from napari_ebsd_phase.training.saliency_sets import (
 from napari_ebsd_phase.training.saliency_study import ask, delete, examine, forget
 from napari_ebsd_phase.training.saliency_summary import (
     summarise_axes,
+    summarise_deletion,
     summarise_families,
     summarise_rows,
 )
@@ -105,11 +107,13 @@ def study(
         / max(1, sum(one.material.kind == kind for one in asked))
         for kind in TITLES
     }
+    equal_area, equal_change = summarise_deletion(deleted, seed)
     summaries = {
         "axes": summarise_axes(rows, seed),
         "families": summarise_families(rows, seed),
         "forgetting": summarise_rows(forgotten, "layer", ("signed", "absolute"), seed),
-        "deletion": summarise_rows(deleted, "part", ("log_odds", "probability", "change"), seed),
+        "deletion": equal_area,
+        "deletion_equal_change": equal_change,
     }
     facts = {
         "network": classifier.name,
@@ -123,7 +127,7 @@ def study(
 def verdicts_of(summaries: dict[str, Any]) -> dict[str, dict[str, bool]]:
     """By kind of patterns, where both tests have an answer."""
     return {
-        kind: verdict(table, summaries["deletion"][kind])
+        kind: verdict(table, summaries["deletion"][kind], summaries["deletion_equal_change"][kind])
         for kind, table in summaries["axes"].items()
         if kind in summaries["deletion"]
     }
@@ -146,6 +150,9 @@ def chapter(summaries: dict[str, Any], facts: dict[str, Any]) -> str:
             f"Blurred parts, fall of log odds and probability ({facts['patterns_with_all_parts']} "
             "patterns):",
             deletion_table(summaries["deletion"]),
+            "The same parts, cut until each changes the input as much as the one that changes it "
+            "least:",
+            deletion_table(summaries["deletion_equal_change"], equal="change"),
         ]
     )
 
@@ -207,6 +214,7 @@ def main(argv: list[str] | None = None) -> None:
                 summaries["axes"],
                 summaries["forgetting"],
                 summaries["deletion"],
+                summaries["deletion_equal_change"],
                 given.out / f"saliency-{classifier.name}.png",
             )
             verdicts = {"verdicts": verdicts_of(summaries)}

@@ -8,7 +8,9 @@ The picture that this project began with showed, for Al and Ni at nearly the sam
 of the network's attention near [1-12], then [112], then [001] and [0-13]. Here both are simulated
 from the library at one shared rotation, chosen from geometry alone: the middle of these four axes
 is in the middle of the screen. Zone axes are ranked by the mean evidence for m-3m within 3 degrees
-of them, over draws of noise; beside the networks stand an untrained one and the image itself.
+of them, over draws of noise; beside the networks stand an untrained one and the image itself. Below
+each crystal the mean rank over all networks and its lowest and highest: how much of a ranking is
+that of one network. Give networks of other seeds, or checkpoints of a training, with --model.
 Prints the ranking and writes saliency-seed.png. About half a minute on one core.
 """
 
@@ -54,6 +56,8 @@ GEOMETRY = Geometry(shape=(SIDE, SIDE), pc=(0.5, 0.5, 0.62))
 # of a 60-pixel frame.
 NOISE, BLUR = 0.45, 0.35
 
+_NETWORK = "network "
+
 
 def shared_rotation() -> np.ndarray:
     """From the screen to the crystal: the middle of the source's axes ahead, [112] to the right."""
@@ -94,15 +98,24 @@ class Column:
         return f"{self.rank[axis]} ({single.min()} to {single.max()})"
 
 
+def title_of(model: str) -> str:
+    """What a network is called: its name, or that of the folder where a training left it."""
+    path = Path(model)
+    if path.suffix != ".safetensors":
+        return model
+    return path.parent.name if path.stem in ("network", "checkpoint") else path.stem
+
+
 def columns_of(
-    frames: np.ndarray, classifiers: list[Classifier], angles: np.ndarray, seed: int
+    frames: np.ndarray, classifiers: dict[str, Classifier], angles: np.ndarray, seed: int
 ) -> list[Column]:
     """Means over the draws, and the values at the zone axes."""
-    images = {f"network {c.name}": evidence(frames, c, TARGET, prior=PRIOR) for c in classifiers}
-    first = classifiers[0]
-    images[f"untrained, as {first.name}"] = evidence(
-        frames, untrained(first, seed), TARGET, prior=PRIOR
-    )
+    images = {
+        f"{_NETWORK}{title}": evidence(frames, c, TARGET, prior=PRIOR)
+        for title, c in classifiers.items()
+    }
+    title, first = next(iter(classifiers.items()))
+    images[f"untrained, as {title}"] = evidence(frames, untrained(first, seed), TARGET, prior=PRIOR)
     baselines = [baseline_maps(frame, first.preprocessing) for frame in frames]
     for name in ("intensity", "local variance"):
         images[name] = np.stack([maps[name] for maps in baselines])
@@ -132,7 +145,20 @@ def rank_table(crystals: dict[str, list[Column]], axes: ZoneAxes) -> str:
             first = [labels[i] for i in np.argsort(column.rank)[:5]]
             told = [column.range(labels.index(name)) for name in SOURCE]
             lines.append([crystal, column.title, *told, ", ".join(first)])
+        lines.append([crystal, *spread(columns, labels)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def spread(columns: list[Column], labels: list[str]) -> list[str]:
+    """Mean rank of the source's axes over all networks, the lowest and highest, the first five."""
+    networks = [column for column in columns if column.title.startswith(_NETWORK)]
+    rank = np.stack([column.rank for column in networks])
+    told = []
+    for name in SOURCE:
+        mine = rank[:, labels.index(name)]
+        told.append(f"{mine.mean():.1f} ({mine.min()} to {mine.max()})")
+    first = [labels[i] for i in np.argsort(rank.mean(axis=0), kind="stable")[:5]]
+    return [f"all {len(networks)} networks", *told, ", ".join(first)]
 
 
 def draw(
@@ -207,7 +233,12 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", action="append", metavar="NAME|FILE")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="NAME|FILE",
+        help="network; may be given several times (default: the three bundled ones)",
+    )
     parser.add_argument("--library", type=Path, default=LIBRARY)
     parser.add_argument("--draws", type=int, default=16, help="of noise")
     parser.add_argument("--seed", type=int, default=0)
@@ -222,9 +253,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     try:
         given.out.mkdir(parents=True, exist_ok=True)
-        classifiers = [
-            load_classifier(m, device="cpu", precision="float32") for m in given.model or MODELS
-        ]
+        classifiers = {
+            title_of(m): load_classifier(m, device="cpu", precision="float32")
+            for m in given.model or MODELS
+        }
         crystals, frames = {}, {}
         with MasterLibrary.open(given.library) as library:
             keys = [record.key for record in library.index]

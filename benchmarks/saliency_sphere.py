@@ -94,6 +94,7 @@ def draw(
                 f"{len(operations)} operations of {laue_group(master.point_group)}; each disc has "
                 "its own scale",
             ),
+            operations,
         )
     rows = {"intensity": standing_out(master_on_grid(master.data, len(blank)), catalogue)}
     rows |= {panel.title: standing_out(panel.grid, catalogue) for panel in panels[1:]}

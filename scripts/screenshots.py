@@ -23,6 +23,7 @@ from napari_ebsd_phase._napari.application import open_viewer
 from napari_ebsd_phase._napari.legend_dock import LegendDock
 from napari_ebsd_phase._napari.map_dock import MapDock
 from napari_ebsd_phase._napari.pattern_dock import PatternDock
+from napari_ebsd_phase._napari.sphere_dock import SphereDock
 from napari_ebsd_phase.samples import sample_path
 
 SIZE = 1366, 768
@@ -32,9 +33,9 @@ _PATIENCE = 120_000  # milliseconds
 class Stage:
     """A napari window with the plugin's docks, and the hand that uses it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sample: str = "two_phase") -> None:
         self.folder = folder
-        self.viewer: Viewer = open_viewer(sample_path("two_phase"))
+        self.viewer: Viewer = open_viewer(sample_path(sample))
         self.window: QWidget = self.viewer.window._qt_window
         self.window.resize(*SIZE)
         self.mapping = self._dock(MapDock)
@@ -124,7 +125,7 @@ def main() -> None:
     stage.push(mapping.region.draw_buttons["add_rectangle"])
     shapes = stage.viewer.layers["patterns: Region"]
     shapes.add_rectangles([np.array([[37.5, 50.5], [57.5, 74.5]])])
-    shapes.mode = "pan_zoom"
+    stage.until(mapping.region.identify_button.isEnabled, "the region")
     stage.push(mapping.region.identify_button)
     stage.until(lambda: mapping.region.answer.isVisible(), "the answer")
     stage.picture("4-region")
@@ -132,6 +133,27 @@ def main() -> None:
     mapping.region.set_open(False)
     mapping.export.set_open(True)
     stage.picture("5-export")
+    stage.viewer.close()
+    sphere(folder)
+
+
+def sphere(folder: Path) -> None:
+    """Make the picture of the map on the sphere, of the sample that has orientations."""
+    stage = Stage(folder, "nickel")
+    frame, dock = stage.viewer.window.add_plugin_dock_widget(
+        "napari-ebsd-phase", "EBSD evidence on the sphere"
+    )
+    assert isinstance(dock, SphereDock)
+    stage.until(lambda: dock.start_button.isEnabled(), "the orientations")
+    mapping = stage.mapping.parentWidget()
+    while not isinstance(mapping, QDockWidget):
+        mapping = mapping.parentWidget()
+    stage.viewer.window._qt_window.tabifyDockWidget(mapping, frame)
+    stage.window.resizeDocks([frame], [640], Qt.Orientation.Horizontal)
+    stage.top(dock)
+    stage.push(dock.start_button)
+    stage.until(lambda: dock.answer is not None and not dock.busy, "the map on the sphere")
+    stage.picture("6-sphere")
     stage.viewer.close()
 
 

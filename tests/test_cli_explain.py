@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
+import signal
+import struct
+import termios
 
 import numpy as np
 import pytest
@@ -17,7 +23,7 @@ from napari_ebsd_phase.mapping import scan_screen
 from napari_ebsd_phase.saliency import METHODS
 from napari_ebsd_phase.samples import sample_path
 
-from ._program import DUPLEX, NICKEL, SILICON, contents, is_one_error_line
+from ._program import DUPLEX, NICKEL, SILICON, contents, is_one_error_line, start
 
 
 def heat_of(place: tuple[int, int], target: str | None = None, **options: str) -> np.ndarray:
@@ -195,3 +201,23 @@ def test_the_help_names_what_there_is(capsys):
     said = capsys.readouterr().out
     assert all(word in said for word in (*METHODS, *LEVELS))
     assert (command.METHODS, command.LEVELS) == (METHODS, LEVELS)
+
+
+def test_a_slow_method_shows_a_bar_on_a_terminal_and_ends_with_ctrl_c(tmp_path):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = start(
+        *("explain", NICKEL, "-o", tmp_path / "heat.npy", "--method", "integrated_gradients"),
+        *("--device", "cpu", "--threads", "1"),
+        stderr=theirs,
+    )
+    os.close(theirs)
+    said = b""
+    while b"integrated_gradients: " not in said:
+        said += os.read(ours, 1024)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=120) == 130
+    os.close(ours)
+    process.stdout.close()
+    assert not contents(tmp_path)

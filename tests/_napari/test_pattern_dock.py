@@ -455,6 +455,48 @@ def test_a_slow_method_does_not_keep_the_next_pattern_waiting(dock, steel, qtbot
     wait_for_answer(dock, qtbot)
 
 
+def test_a_slow_method_tells_how_far_it_is_and_can_be_stopped(dock, steel, notices, qtbot):
+    controls = dock.controls
+    box, button = controls.method_box, controls.stop_button
+    assert not button.isVisible()
+    box.setCurrentIndex(box.findData("integrated_gradients"))
+    dock.show_pixel(steel, 30, 40)
+    qtbot.waitUntil(button.isVisible, timeout=LONG)
+    assert button.text().endswith(" %)")
+
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    assert not button.isVisible()
+    assert box.currentData() == "cam"
+    wait_for_answer(dock, qtbot)
+    assert dock.chosen.answer.request.method == "cam"
+    assert not notices
+    # What ran to its end takes the button away, too.
+    box.setCurrentIndex(box.findData("occlusion"))
+    qtbot.waitUntil(button.isVisible, timeout=LONG)
+    wait_for_answer(dock, qtbot)
+    assert not button.isVisible()
+
+
+def test_a_class_is_not_weighed_against_itself_and_that_is_said(dock, steel, qtbot):
+    controls = dock.controls
+    dock.show_pixel(steel, 30, 40)
+    wait_for_answer(dock, qtbot)
+    reported = dock.chosen.answer.target
+    place = controls.against_box.findData(reported)
+    assert not controls.against_box.model().item(place).isEnabled()
+    assert not controls.same_note.isVisible()
+
+    controls.against_box.setCurrentIndex(place)  # as by a pattern with another class before
+
+    assert controls.same_note.text().startswith(f"{reported} is the class itself")
+    other = next(name for name in names("point_group") if name != reported)
+    controls.target_box.setCurrentIndex(controls.target_box.findData(other))
+    assert not controls.same_note.isVisible()
+    wait_for_answer(dock, qtbot)
+    assert dock.chosen.answer.against == reported
+
+
 def test_the_pattern_as_the_network_sees_it(dock, steel, network, qtbot):
     dock.show_pixel(steel, 30, 40)
     dock.controls.seen_button.click()
@@ -978,6 +1020,7 @@ def test_the_dock_fits_a_small_screen_and_every_choice_has_a_tooltip(viewer, doc
         controls.target_box,
         controls.against_box,
         controls.method_box,
+        controls.stop_button,
         controls.seen_button,
         controls.colormap_box,
         controls.opacity_slider,

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,8 +114,8 @@ def run(args: argparse.Namespace) -> None:
     from .classify import open_scan
 
     outputs = [Path(name) for name in args.output]
-    _check(outputs, overwrite=args.overwrite)
-    level = _level(args)
+    check_outputs(outputs, _FORMATS, overwrite=args.overwrite)
+    level = level_asked(args)
     with ExitStack() as stack:
         scan = open_scan(stack, args.source, args.grid, outputs)
         pattern = scan.pattern(args.row, args.col)
@@ -123,17 +125,19 @@ def run(args: argparse.Namespace) -> None:
     classifier = load_classifier(args.model, device=args.device)
     target, asked, says = _ask(args, level, classifier, pattern, background, mask)
     common.note(f"explaining {place}", quiet=args.quiet)
-    heat = explain(
-        pattern,
-        classifier,
-        target,
-        level=level,
-        against=args.against,
-        method=args.method,
-        prior=args.prior,
-        background=background,
-        mask=mask,
-    )
+    with common.titled_bars(quiet=args.quiet, unit="steps") as show:
+        heat = explain(
+            pattern,
+            classifier,
+            target,
+            level=level,
+            against=args.against,
+            method=args.method,
+            prior=args.prior,
+            background=background,
+            mask=mask,
+            progress=partial(show, args.method),
+        )
     for path in outputs:
         with replacing(path, overwrite=args.overwrite) as temporary:
             if path.suffix.lower() == ".npy":
@@ -147,18 +151,31 @@ def run(args: argparse.Namespace) -> None:
         print(f"written: {', '.join(args.output)}: {place}: {asked}{nothing}; {says}")
 
 
-def _check(outputs: list[Path], *, overwrite: bool) -> None:
+def check_outputs(outputs: list[Path], formats: Sequence[str], *, overwrite: bool) -> None:
+    """See that all outputs can be written, before anything is read.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
     from ..export._atomic import check_target
 
     for path in outputs:
-        if path.suffix.lower() not in _FORMATS:
+        if path.suffix.lower() not in formats:
             what = f"the format '{path.suffix}'" if path.suffix else "a file without a suffix"
-            raise InputError(f"cannot write {what} ('{path}'): use one of {', '.join(_FORMATS)}")
+            raise InputError(f"cannot write {what} ('{path}'): use one of {', '.join(formats)}")
         check_target(path, overwrite=overwrite)
 
 
-def _level(args: argparse.Namespace) -> str:
-    """Level of the names, and that they are names, before anything is read."""
+def level_asked(args: argparse.Namespace) -> str:
+    """Level of the classes that are asked for by name.
+
+    Raises
+    ------
+    InputError
+        If it has no such classes.
+    """
     from ..saliency.targets import class_index, level_of
 
     names = [name for name in (args.target, args.against) if name is not None]

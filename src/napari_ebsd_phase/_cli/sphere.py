@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import common
-from .explain import LEVELS
+from .explain import LEVELS, check_outputs, level_asked
 
 if TYPE_CHECKING:
     from ..saliency.sphere_picture import Panel
@@ -70,8 +71,7 @@ def add(commands: common.Commands) -> None:
     parser.add_argument(
         "--target",
         metavar="NAME",
-        help="class whose evidence is shown, as m-3m, cubic or cF (default: the point group of "
-        "the crystal)",
+        help="class whose evidence is shown, as m-3m, cubic or cF (default: that of the crystal)",
     )
     parser.add_argument(
         "--against",
@@ -95,40 +95,35 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from ..classifier import load_classifier
-    from ..crystallography import point_group
     from ..export import replacing
-    from ..export._atomic import check_target
     from ..saliency.sphere import laue_operations, saliency_on_sphere
     from ..saliency.sphere_picture import Panel, write_sphere
-    from ..saliency.targets import class_index, level_of
+    from ..saliency.sphere_scan import class_of
     from ..zone_axes import describe
 
     outputs = [Path(name) for name in args.output]
-    for path in outputs:
-        if path.suffix.lower() not in _FORMATS:
-            raise InputError(f"cannot write '{path}': use one of {', '.join(_FORMATS)}")
-        check_target(path, overwrite=args.overwrite)
-    names = [name for name in (args.target, args.against) if name is not None]
-    level = args.level or (level_of(names[0]) if names else LEVELS[0])
-    for name in names:
-        class_index(name, level)
+    check_outputs(outputs, _FORMATS, overwrite=args.overwrite)
+    level = level_asked(args)
     common.set_threads(args.threads)
     classifier = load_classifier(args.model, device=args.device)
     oriented, told, beside, title = _read(args)
-    target = args.target or point_group(oriented.phase.point_group.name)
+    operations = laue_operations(oriented.phase)
+    target = args.target or class_of(oriented.phase, level)
     common.note(f"explaining {len(oriented.frames)} patterns", quiet=args.quiet)
-    found = saliency_on_sphere(
-        classifier,
-        oriented.frames,
-        oriented.rotations,
-        oriented.geometries,
-        target,
-        laue_operations(oriented.phase),
-        level=level,
-        against=args.against,
-        prior=args.prior,
-        **told,
-    )
+    with common.titled_bars(quiet=args.quiet) as show:
+        found = saliency_on_sphere(
+            classifier,
+            oriented.frames,
+            oriented.rotations,
+            oriented.geometries,
+            target,
+            operations,
+            level=level,
+            against=args.against,
+            prior=args.prior,
+            progress=partial(show, "evidence"),
+            **told,
+        )
     against = "" if args.against is None else f" against {args.against}"
     asked = f"evidence for {level.replace('_', ' ')} {target}{against}, network {classifier.name}"
     for path in outputs:
@@ -141,6 +136,7 @@ def run(args: argparse.Namespace) -> None:
                 [beside, Panel(f"network {classifier.name}", found.values)],
                 describe(oriented.phase),
                 (title, f"{asked}; mean over {found.patterns} patterns"),
+                operations,
             )
     if not args.quiet:
         print(f"written: {', '.join(args.output)}: {title}: {asked}, {found.patterns} patterns")
@@ -151,39 +147,18 @@ def _read(args: argparse.Namespace) -> tuple[OrientedFrames, dict[str, Any], Pan
     if args.material is not None:
         return _simulated(args)
     from ..mapping import scan_screen
-    from ..saliency.sphere import average_on_sphere, laue_operations
     from ..saliency.sphere_picture import Panel
-    from ..saliency.sphere_scan import oriented_frames
+    from ..saliency.sphere_scan import mean_pattern, oriented_frames
     from ..scan import load_scan
 
-    with load_scan(args.source) as scan:
-        oriented = oriented_frames(scan, args.patterns, args.phase)
+    with load_scan(args.source) as scan, common.titled_bars(quiet=args.quiet) as show:
+        oriented = oriented_frames(
+            scan, args.patterns, args.phase, progress=partial(show, "orientations")
+        )
         told = {"mask": scan_screen(scan), "background": scan.static_background}
         name = scan.name
-    mean = average_on_sphere(
-        _flat(oriented, told),
-        oriented.rotations,
-        oriented.geometries,
-        laue_operations(oriented.phase),
-        screen=told["mask"],
-    )
-    return (
-        oriented,
-        told,
-        Panel("mean of the patterns", mean.values, signed=False),
-        (f"{name}, {oriented.phase.name}"),
-    )
-
-
-def _flat(oriented: OrientedFrames, told: dict[str, Any]) -> Any:
-    """Patterns with background and gradients evened out, on their own pixels."""
-    from ..preprocessing import Preprocessing, prepare
-    from ..saliency.projection import screen_on_detector, to_detector
-
-    shape = oriented.frames.shape[1:]
-    settings = Preprocessing(size=min(512, max(16, max(shape))))
-    inputs = prepare(oriented.frames, settings, **told)[:, 0].numpy()
-    return to_detector(inputs, screen_on_detector(shape, told["mask"], told["background"]))
+    beside = Panel("mean of the patterns", mean_pattern(oriented, **told).values, signed=False)
+    return oriented, told, beside, f"{name}, {oriented.phase.name}"
 
 
 def _simulated(args: argparse.Namespace) -> tuple[OrientedFrames, dict[str, Any], Panel, str]:

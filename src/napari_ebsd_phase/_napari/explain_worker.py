@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Signal
 
 from ..crystallography import names
 from ..errors import InputError
@@ -159,15 +163,28 @@ class Answer:
     no_zones: str = ""
 
 
-class Explainer:
+class Explainer(QObject):
     """Answers questions about patterns; keeps networks and screens for the next one."""
 
+    #: How far a heat map is that takes long: ticket of the question, steps done and in all.
+    progressed = Signal(int, int, int)
+
     def __init__(self) -> None:
+        super().__init__()
+        self._oldest = 0
         self._networks: dict[str, Classifier] = {}
         self._screens: weakref.WeakKeyDictionary[Scan, NDArray[np.bool_]] = (
             weakref.WeakKeyDictionary()
         )
         self._zones = ZoneFinder()
+
+    def drop_before(self, ticket: int) -> None:
+        """End what is at work for a question with a smaller ticket; from any thread."""
+        self._oldest = ticket
+
+    def drop_all(self, *_: object) -> None:
+        """End what is at work, and what may be asked from now on: whoever asked has gone."""
+        self._oldest = sys.maxsize
 
     def answer(self, question: Question | WarmUp) -> Iterator[Answer]:
         """Say what the network says, with the heat map or, where that takes long, before it, too.
@@ -190,11 +207,11 @@ class Explainer:
             return  # who reads it for the picture says so, once
         request, session = question.request, question.session
         assert session.scan is not None
-        provenance = _provenance(session)
+        provenance = provenance_of(session)
         classifier, same = self._classifier(provenance)
         mask = self._screen(session.scan, pattern)
         background = session.scan.static_background
-        prior = _prior(provenance)
+        prior = prior_of(provenance)
         result = question.known
         if result is None:
             result = _classify(classifier, pattern, prior, background, mask)
@@ -224,7 +241,7 @@ class Explainer:
         except InputError as error:
             answer = replace(answer, no_zones=unknown_text(error))
 
-        def with_heat(method: str) -> Answer:
+        def with_heat(method: str, **watched: Callable[..., Any]) -> Answer:
             from ..saliency import explain
 
             heat = explain(
@@ -237,6 +254,7 @@ class Explainer:
                 prior=prior,
                 background=background,
                 mask=mask,
+                **watched,
             )
             return replace(answer, heat=heat)
 
@@ -249,7 +267,14 @@ class Explainer:
             answer = self._with_zones(answer, session.scan, orientation)
             yield answer
         if method is not None:
-            yield with_heat(method)
+            from ..saliency import Cancelled
+
+            with suppress(Cancelled):  # nobody waits for it any more
+                yield with_heat(
+                    method,
+                    progress=partial(self.progressed.emit, question.ticket),
+                    cancelled=lambda: question.ticket < self._oldest,
+                )
 
     def _with_zones(self, answer: Answer, scan: Scan, orientation: Orientation) -> Answer:
         try:
@@ -261,11 +286,9 @@ class Explainer:
         """Network that made the map, if it is installed, else the default one."""
         # Where torch is imported first, the interface would stand still for half a second.
         link_torch()
-        from ..classifier import installed_classifiers, load_classifier
+        from ..classifier import load_classifier
 
-        name = str(provenance.get("network", "default"))
-        if name not in installed_classifiers():
-            name = "default"
+        name = network_of(provenance)
         if not self._networks:
             _use_one_thread()
         if name not in self._networks:
@@ -319,14 +342,23 @@ def _use_one_thread() -> None:
     restoring.join()
 
 
-def _provenance(session: MapSession) -> Mapping[str, object]:
+def provenance_of(session: MapSession) -> Mapping[str, object]:
     """How the map is made, or is going to be."""
     if session.phase_map is None:
         return {"prior": session.prior}
     return session.phase_map.provenance
 
 
-def _prior(provenance: Mapping[str, object]) -> str | np.ndarray:
+def network_of(provenance: Mapping[str, object]) -> str:
+    """Name of the network that made the map, if it is installed, else of the default one."""
+    from ..classifier import installed_classifiers
+
+    name = str(provenance.get("network", "default"))
+    return name if name in installed_classifiers() else "default"
+
+
+def prior_of(provenance: Mapping[str, object]) -> str | np.ndarray:
+    """Class prior of the map."""
     prior = provenance.get("prior", "uniform")
     return prior if isinstance(prior, str) else np.asarray(prior, float)
 

@@ -22,7 +22,7 @@ from ..crystallography import LEVELS, colors, names
 from .explain_worker import Request
 from .label_cache import level_title
 from .pattern_view import HEAT_COLORMAPS
-from .section import form
+from .section import form, wrapped
 from .theme import swatch
 
 _METHODS: Final = (
@@ -70,28 +70,36 @@ class PatternControls(QWidget):
 
     #: Another question is asked: read it from :attr:`request`.
     asked = Signal()
+    #: What takes long is not wanted any more.
+    stopped = Signal()
     #: The same answer is to be drawn differently.
     restyled = Signal()
 
     def __init__(self, colormap: str) -> None:
         super().__init__()
-        self.level_box = _box("Level of the class names: of the bars and of the heat map")
+        self.level_box = choice_box("Level of the class names: of the bars and of the heat map")
         for level in LEVELS:
             title = level_title(level)
             self.level_box.addItem(title[:1].upper() + title[1:], level)
-        self.target_box = _box(
+        self.target_box = choice_box(
             "Class whose evidence the heat map shows; a click on a bar chooses it, too"
         )
-        self.against_box = _box(
+        self.against_box = choice_box(
             "Why this class and not that one: the heat map shows what tells the two apart"
         )
-        self.method_box = _box("How the evidence is found")
+        self.method_box = choice_box("How the evidence is found")
         for number, (key, title, tip) in enumerate(_METHODS):
             self.method_box.addItem(title, key)
             self._set_tip(self.method_box, number, tip)
             if key in _NEEDS_CAPTUM and find_spec("captum") is None:
-                _disable(self.method_box, number)
+                set_choosable(self.method_box, number, False)
                 self._set_tip(self.method_box, number, _CAPTUM_TIP)
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setToolTip("End this method, and show class activation again")
+        self.stop_button.hide()
+        self.same_note = wrapped()
+        self.same_note.hide()
+        self._reported = ""
         self.seen_button = QPushButton("Network &view")
         self.seen_button.setCheckable(True)
         self.seen_button.setToolTip(
@@ -101,7 +109,7 @@ class PatternControls(QWidget):
         self.zones_button = QPushButton("&Zone axes")
         self.zones_button.setCheckable(True)
         self.set_zones_unknown(NO_PATTERN)
-        self.colormap_box = _box("Colours of the heat map: dark for little evidence")
+        self.colormap_box = choice_box("Colours of the heat map: dark for little evidence")
         for name in dict.fromkeys((colormap, *HEAT_COLORMAPS)):
             self.colormap_box.addItem(name, name)
         self.opacity_slider = QSlider(Qt.Orientation.Horizontal)
@@ -116,6 +124,7 @@ class PatternControls(QWidget):
         for box in (self.target_box, self.against_box, self.method_box):
             box.currentIndexChanged.connect(self._on_asked)
         self.seen_button.toggled.connect(self._on_asked)
+        self.stop_button.clicked.connect(self._on_stop)
         self.colormap_box.currentIndexChanged.connect(self._on_restyled)
         self.opacity_slider.valueChanged.connect(self._on_restyled)
         self.zones_button.toggled.connect(self._on_restyled)
@@ -164,13 +173,43 @@ class PatternControls(QWidget):
     def set_reported(self, name: str) -> None:
         """Say which class the map reports of the pattern on view."""
         self.target_box.setItemText(0, f"{_REPORTED} ({name})" if name else _REPORTED)
+        self._reported = name
+        self._exclude_itself()
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Say how far a method is that takes long, and let it be stopped."""
+        self.stop_button.setText(f"Stop ({100 * done // max(total, 1)} %)")
+        self.stop_button.show()
+
+    def end_progress(self) -> None:
+        """Nothing takes long any more."""
+        self.stop_button.hide()
 
     def _on_level(self, _: int) -> None:
         self._fill_classes()
         self.asked.emit()
 
     def _on_asked(self, _: object) -> None:
+        self._exclude_itself()
         self.asked.emit()
+
+    def _on_stop(self, _: object) -> None:
+        self.end_progress()
+        self.stopped.emit()
+        self.method_box.setCurrentIndex(0)
+
+    def _exclude_itself(self) -> None:
+        """A class is not weighed against itself: say so where it is asked for."""
+        target = self.target_box.currentData() or self._reported
+        for number in range(1, self.against_box.count()):
+            set_choosable(self.against_box, number, self.against_box.itemData(number) != target)
+        same = self.against_box.currentData() is not None and (
+            self.against_box.currentData() == target
+        )
+        self.same_note.setText(
+            f"{target} is the class itself: weighed against all others" if same else ""
+        )
+        self.same_note.setVisible(same)
 
     def _on_restyled(self, _: object) -> None:
         self.restyled.emit()
@@ -182,13 +221,22 @@ class PatternControls(QWidget):
                 box.addItem(first, None)
                 for name in names(self.level):
                     box.addItem(swatch(colors(self.level)[name], 12), name, name)
+        self._reported = ""
+        self._exclude_itself()
 
     def _lay_out(self) -> None:
         layout: QFormLayout = form()
         self.setLayout(layout)
         layout.addRow("&Evidence for", self.target_box)
         layout.addRow("&against", self.against_box)
-        layout.addRow("&Method", self.method_box)
+        layout.addRow(self.same_note)
+        method_row = QHBoxLayout()
+        method_row.setSpacing(6)
+        method_row.addWidget(self.method_box, 1)
+        method_row.addWidget(self.stop_button)
+        method_label = QLabel("&Method")
+        method_label.setBuddy(self.method_box)
+        layout.addRow(method_label, method_row)
         colors_row = QHBoxLayout()
         colors_row.setSpacing(6)
         colors_row.addWidget(self.colormap_box, 1)
@@ -202,18 +250,19 @@ class PatternControls(QWidget):
         box.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
 
 
-def _box(tip: str) -> QComboBox:
+def choice_box(tip: str) -> QComboBox:
+    """Return a list of choices that does not widen a narrow dock, however long its names are."""
     box = QComboBox()
     box.setToolTip(tip)
-    # Names may be long, the dock is not to grow with them.
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(6)
     return box
 
 
-def _disable(box: QComboBox, number: int) -> None:
+def set_choosable(box: QComboBox, number: int, choosable: bool) -> None:
+    """Let an entry of a list be chosen, or show it grey."""
     model: Any = box.model()
     if isinstance(model, QStandardItemModel):
         item = model.item(number)
         assert item is not None
-        item.setEnabled(False)
+        item.setEnabled(choosable)

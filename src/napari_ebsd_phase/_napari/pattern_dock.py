@@ -74,7 +74,8 @@ class PatternDock(QWidget):
         self._read_ticket = 0
         self._asked_with: PhaseMap | None = None
         self._reader = LatestWins(read_pattern, "ebsd-read-pattern")
-        self._explainer = LatestWins(Explainer().answer, "ebsd-explain-pattern")
+        self._answers = Explainer()
+        self._explainer = LatestWins(self._answers.answer, "ebsd-explain-pattern")
         self.probe = PatternProbe(viewer)
         self._words_timer = QTimer(self)
         self._words_timer.setSingleShot(True)
@@ -83,14 +84,12 @@ class PatternDock(QWidget):
         self.chosen = PatternPanel("Chosen")
         self.pinned = PatternPanel("Pinned")
         self.pinned.hide()
-        self.find_button = _button(
-            "&Find the pattern file…", "Choose the file that this map was made from"
-        )
+        self.find_button = QPushButton("&Find the pattern file…")
+        self.find_button.setToolTip("Choose the file that this map was made from")
         self.controls = PatternControls(load_settings().colormap)
         self.summary = PatternSummary(self.controls.level_box)
-        self.pin_button = _button(
-            "&Pin", "Keep this pattern on view, to compare the next ones with it"
-        )
+        self.pin_button = QPushButton("&Pin")
+        self.pin_button.setToolTip("Keep this pattern on view, to compare the next ones with it")
         self.pin_button.setCheckable(True)
         self.save_button = SaveButton(self.panels)
         self._lay_out()
@@ -98,14 +97,16 @@ class PatternDock(QWidget):
         self.probe.moved.connect(self._on_moved)
         self._reader.answered.connect(self._on_read)
         self._explainer.answered.connect(self._on_answer)
+        self._answers.progressed.connect(self._on_progress)
         self.chosen.view.moved.connect(self.probe.step)
         self.summary.bars.chosen.connect(self.controls.choose_target)
         self.controls.asked.connect(self._on_asked)
+        self.controls.stopped.connect(self._stop_explaining)
         self.controls.restyled.connect(self._on_restyled)
         self.find_button.clicked.connect(self._on_find)
         self.pin_button.toggled.connect(self._on_pin)
-        self.destroyed.connect(self._reader.forget)
-        self.destroyed.connect(self._explainer.forget)
+        for forget in (self._answers.drop_all, self._reader.forget, self._explainer.forget):
+            self.destroyed.connect(forget)
         self._changes = Connections(self)
         self._follower = Follower(viewer, self, "_on_session", "_on_active_change")
         self._follower.start()
@@ -192,7 +193,7 @@ class PatternDock(QWidget):
         session = None if self.place is None else self.place.session
         self.find_button.setVisible(session is not None and session.scan is None)
         if self.place is None or session is None:
-            self._explainer.forget()
+            self._stop_explaining()
             self._show_hint()
         elif session.scan is None:
             self.chosen.clear(_NO_FILE, self.place)
@@ -249,6 +250,9 @@ class PatternDock(QWidget):
                 questions.append(
                     Question(panel.ticket, session, place.row, place.col, request, known)
                 )
+        # What takes long is not to keep these waiting.
+        self._answers.drop_before(questions[0].ticket if questions else next(self._tickets))
+        self.controls.end_progress()
         self._explainer.ask(*questions)
         if not moved:
             self._show_words()
@@ -267,9 +271,23 @@ class PatternDock(QWidget):
         if panel is self.chosen and self.place is not None:
             panel.show_pattern(self.place, answer.pattern)
         panel.show_answer(answer)
+        if answer.heat is not None:
+            self.controls.end_progress()
         self._show_words()
         if panel is self.chosen and not panel.needs(answer.request):
             self.probe.draw_soon()
+
+    @guarded
+    def _on_progress(self, ticket: int, done: int, total: int) -> None:
+        panel = self._panel(ticket)
+        if panel is not None and panel.needs(self.controls.request):
+            self.controls.show_progress(done, total)
+
+    @guarded
+    def _stop_explaining(self) -> None:
+        self._answers.drop_before(next(self._tickets))
+        self.controls.end_progress()
+        self._explainer.forget()
 
     def _panel(self, ticket: int) -> PatternPanel | None:
         panels = (self.chosen, self.pinned)
@@ -374,9 +392,3 @@ class PatternDock(QWidget):
         outside.setContentsMargins(0, 0, 0, 0)
         outside.addWidget(area)
         self.setMinimumWidth(300)
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    return button

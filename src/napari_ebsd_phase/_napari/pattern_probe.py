@@ -104,6 +104,8 @@ class PatternProbe(QObject):
         self._active = True
         viewer.mouse_drag_callbacks.append(self._on_press)
         viewer.canvas.grid.events.enabled.connect(self._on_grid)
+        # Another data set that is opened or chosen hides the one before.
+        viewer.layers.selection.events.active.connect(self._on_selected)
         self._bind_keys()
         self._draw()
 
@@ -115,6 +117,7 @@ class PatternProbe(QObject):
         self._active = False
         viewer.mouse_drag_callbacks.remove(self._on_press)
         viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
+        viewer.layers.selection.events.active.disconnect(self._on_selected)
         self._unbind_keys()
         self._marker.remove()
 
@@ -163,10 +166,22 @@ class PatternProbe(QObject):
     def _draw(self) -> None:
         self._drawing.stop()
         if self._active:
-            self._marker.show(self.place, self.pinned)
+            self._marker.show(self._seen(self.place), self._seen(self.pinned))
+
+    def _seen(self, place: Place | None) -> Place | None:
+        """A pixel whose map is shown, else None: its marker would lie on another map."""
+        viewer = self._viewer()
+        session = None if place is None else place.session
+        if viewer is None or session is None:
+            return None
+        shown = any(x.visible and session_of(x) is session for x in viewer.layers)
+        return place if shown else None
 
     def _on_grid(self, event: Any) -> None:
         self._draw()
+
+    def _on_selected(self, event: Any = None) -> None:
+        self._draw_within(_DRAW_SOON)
 
     # Mouse ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,16 @@ from ..errors import InputError
 from ..network_mean import mean_scores
 from ..preprocessing import prepare
 from .cam import class_activation_maps
-from .perturbation import PERTURBATIONS, perturbation_map
+from .perturbation import PERTURBATIONS, perturbation_map, steps_of
 from .projection import screen_on_detector, to_detector, to_input
 from .targets import Question
+from .watch import Cancelled, Watch
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..network import SymmetryNet
 
-__all__ = ["METHODS", "evidence", "explain", "explain_batch"]
+__all__ = ["METHODS", "Cancelled", "evidence", "explain", "explain_batch"]
 
 #: Names of the methods, the default first.
 METHODS = ("cam", *PERTURBATIONS)
@@ -39,6 +41,8 @@ def explain(
     prior: str | np.ndarray = "known",
     background: np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """Heat map of one pattern: where the evidence for a class lies.
 
@@ -70,6 +74,10 @@ def explain(
         Class prior, as in :meth:`.Classifier.probabilities`.
     background, mask
         Static background and screen mask of shape (h, w), as in :meth:`.Classifier.scores`.
+    progress
+        Called with the number of steps done and in all; ``cam`` has one step for a pattern.
+    cancelled
+        Asked between steps whether to end early.
 
     Returns
     -------
@@ -84,6 +92,8 @@ def explain(
     ------
     InputError
         If a class, level or method is unknown, shapes do not fit, or captum is needed and missing.
+    Cancelled
+        If `cancelled` said so.
 
     Examples
     --------
@@ -104,6 +114,8 @@ def explain(
         prior=prior,
         background=background,
         mask=mask,
+        progress=progress,
+        cancelled=cancelled,
     )[0]
 
 
@@ -119,6 +131,8 @@ def explain_batch(
     background: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     batch_size: int = _BATCH,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """Heat maps of patterns of one size, each as by :func:`explain` alone.
 
@@ -128,7 +142,7 @@ def explain_batch(
         Shape (n, h, w).
     batch_size
         Patterns that go through the network at once.
-    classifier, target, level, against, method, prior, background, mask
+    classifier, target, level, against, method, prior, background, mask, progress, cancelled
         See :func:`explain`. Without a target, the most probable class of each pattern.
 
     Returns
@@ -147,6 +161,8 @@ def explain_batch(
         background=background,
         mask=mask,
         batch_size=batch_size,
+        progress=progress,
+        cancelled=cancelled,
     )
     np.clip(maps, 0.0, None, out=maps)
     top = maps.max(axis=(1, 2), keepdims=True, initial=0.0)
@@ -166,6 +182,8 @@ def evidence(
     background: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     batch_size: int = _BATCH,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """Evidence for and against a class, with its sign and without any scaling.
 
@@ -173,6 +191,8 @@ def evidence(
     ----------
     patterns, classifier, target, level, against, method, prior, background, mask, batch_size
         See :func:`explain_batch`.
+    progress, cancelled
+        See :func:`explain`.
 
     Returns
     -------
@@ -191,6 +211,9 @@ def evidence(
     question = Question(classifier, target, level=level, against=against, prior=prior)
     screen = screen_on_detector(frames.shape[1:], mask, background)
     result = np.empty(frames.shape, np.float32)
+    steps = 1 if method == "cam" else steps_of(method, classifier.preprocessing.size)
+    watch = Watch(steps * len(frames), progress, cancelled)
+    watch.check()
     for start in range(0, len(frames), batch_size):
         part = slice(start, start + batch_size)
         inputs = prepare(
@@ -202,9 +225,13 @@ def evidence(
         )
         if method == "cam":
             maps = _cam(inputs, question)
+            watch.advance(len(inputs))
         else:
-            each = (perturbation_map(method, frame, question) for frame in inputs.split(1))
-            maps = np.stack(list(each))
+            each = [
+                perturbation_map(method, frame, question, watch.advance)
+                for frame in inputs.split(1)
+            ]
+            maps = np.stack(each)
         # A blank frame has features too: those of the network's own constants.
         maps *= (inputs != 0).any(dim=-1).any(dim=-1).cpu().numpy()[..., np.newaxis]
         result[part] = to_detector(maps, screen)

@@ -2,7 +2,7 @@
 """The slower methods, by captum: what changes if the pattern changes.
 
 Each works on one prepared pattern, at a time, with a random generator of its own, so that a pattern
-has the same map alone, in a batch, and the next day.
+has the same map alone, in a batch, and the next day. Between its steps the work can be ended.
 """
 
 from __future__ import annotations
@@ -19,21 +19,43 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from .targets import Question
 
-__all__ = ["PERTURBATIONS", "perturbation_map"]
+__all__ = ["PERTURBATIONS", "perturbation_map", "steps_of"]
 
 PERTURBATIONS = ("integrated_gradients", "occlusion", "smoothgrad")
 
 _Objective = Callable[[torch.Tensor], torch.Tensor]
+_Advance = Callable[[], None]
 
-_PASSES = 64  # frames that go through the network at once
 _BASELINES, _STEPS = 8, 16
 _NOISY_COPIES = 64
+_AT_ONCE = 16  # frames that go through the network in one step of the work
 _NOISE = 0.3  # in units of the local contrast of the pattern
 _SMOOTHING = 1.5 / 64  # of the side: single pixels carry no evidence, their neighbourhoods do
 _WINDOW, _STRIDE = 3 / 16, 1 / 16  # of the side
 
 
-def perturbation_map(method: str, pattern: torch.Tensor, question: Question) -> np.ndarray:
+def steps_of(method: str, size: int) -> int:
+    """Steps in which the map of one pattern is computed, each some hundredths of a second.
+
+    Parameters
+    ----------
+    method
+        One of :data:`PERTURBATIONS`.
+    size
+        Side of the network input.
+    """
+    if method == "integrated_gradients":
+        return _BASELINES
+    if method == "smoothgrad":
+        return -(-_NOISY_COPIES // _AT_ONCE)
+    window, stride = _window(size)
+    positions = 1 + -(-(size - window) // stride)
+    return 1 + -(-(positions**2) // _AT_ONCE)  # the pattern as it is, then with its squares
+
+
+def perturbation_map(
+    method: str, pattern: torch.Tensor, question: Question, advance: _Advance | None = None
+) -> np.ndarray:
     """Map of one prepared pattern.
 
     Parameters
@@ -44,6 +66,8 @@ def perturbation_map(method: str, pattern: torch.Tensor, question: Question) -> 
         Network input of shape (1, 1, size, size).
     question
         What is asked, and of which network.
+    advance
+        Called after each of :func:`steps_of`; what it raises ends the work.
 
     Returns
     -------
@@ -81,10 +105,16 @@ def perturbation_map(method: str, pattern: torch.Tensor, question: Question) -> 
         return log_odds(scores(frames))
 
     with torch.enable_grad():
-        return _COMPUTE[method](objective, pattern.detach())
+        return _COMPUTE[method](objective, pattern.detach(), advance or _nothing)
 
 
-def _integrated_gradients(objective: _Objective, pattern: torch.Tensor) -> np.ndarray:
+def _nothing() -> None:
+    """Nobody watches."""
+
+
+def _integrated_gradients(
+    objective: _Objective, pattern: torch.Tensor, advance: _Advance
+) -> np.ndarray:
     from captum.attr import IntegratedGradients
 
     # From frames of the same pixels in random order: as much contrast, and no band. A uniform
@@ -101,37 +131,52 @@ def _integrated_gradients(objective: _Objective, pattern: torch.Tensor) -> np.nd
             pattern,
             baselines=torch.from_numpy(shuffled).to(pattern.device),
             n_steps=_STEPS,
-            internal_batch_size=_PASSES,
         )
         total += part.detach().cpu().numpy()[0, 0]
+        advance()
     return _smooth(total / _BASELINES)
 
 
-def _occlusion(objective: _Objective, pattern: torch.Tensor) -> np.ndarray:
+def _occlusion(objective: _Objective, pattern: torch.Tensor, advance: _Advance) -> np.ndarray:
     from captum.attr import Occlusion
 
-    size = pattern.shape[-1]
-    window, stride = (max(1, round(share * size)) for share in (_WINDOW, _STRIDE))
+    window, stride = _window(pattern.shape[-1])
+
+    def step(frames: torch.Tensor) -> torch.Tensor:
+        result = objective(frames)
+        advance()
+        return result
+
     with torch.no_grad():
         # Zeros are what lies off the screen: as if the screen had a hole there.
-        result = Occlusion(objective).attribute(
+        result = Occlusion(step).attribute(
             pattern,
             sliding_window_shapes=(1, window, window),
             strides=(1, stride, stride),
             baselines=0.0,
-            perturbations_per_eval=_PASSES,
+            perturbations_per_eval=_AT_ONCE,
         )
     return np.asarray(result.cpu().numpy()[0, 0], np.float32)
 
 
-def _smoothgrad(objective: _Objective, pattern: torch.Tensor) -> np.ndarray:
+def _window(size: int) -> tuple[int, int]:
+    """Side of the square that covers, and how far it moves at a time, in pixels."""
+    return max(1, round(_WINDOW * size)), max(1, round(_STRIDE * size))
+
+
+def _smoothgrad(objective: _Objective, pattern: torch.Tensor, advance: _Advance) -> np.ndarray:
     from captum.attr import Saliency
 
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((_NOISY_COPIES, *pattern.shape[1:])).astype(np.float32)
-    copies = pattern + _NOISE * torch.from_numpy(noise).to(pattern.device)
-    gradient = Saliency(objective).attribute(copies.requires_grad_(), abs=False)
-    return _smooth(np.abs(gradient.mean(dim=0).cpu().numpy()[0]))
+    total = np.zeros(pattern.shape[-2:])
+    for start in range(0, _NOISY_COPIES, _AT_ONCE):
+        part = torch.from_numpy(noise[start : start + _AT_ONCE]).to(pattern.device)
+        copies = (pattern + _NOISE * part).requires_grad_()
+        gradient = Saliency(objective).attribute(copies, abs=False)
+        total += gradient.sum(dim=0).cpu().numpy()[0]
+        advance()
+    return _smooth(np.abs(total / _NOISY_COPIES))
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ averages out, since each direction comes to lie anywhere on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -196,6 +196,8 @@ def saliency_on_sphere(
     background: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     side: int = GRID,
+    progress: Callable[[int, int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> SphereMap:
     """Mean evidence for a class by crystal direction, over patterns of known orientation.
 
@@ -217,6 +219,8 @@ def saliency_on_sphere(
         (k, 3, 3) in the crystal frame.
     side
         Cells along a side of the map.
+    progress, cancelled
+        See :func:`napari_ebsd_phase.saliency.explain`: a step is a pattern.
 
     Returns
     -------
@@ -228,6 +232,8 @@ def saliency_on_sphere(
     ------
     InputError
         If shapes do not fit each other, or a name is unknown.
+    Cancelled
+        If `cancelled` said so.
     """
     from . import evidence
     from .projection import screen_on_detector
@@ -248,7 +254,7 @@ def saliency_on_sphere(
     operations = _operations(symmetry)
     heat = evidence(
         frames, classifier, target, level=level, against=against, prior=prior,
-        background=background, mask=mask,
+        background=background, mask=mask, progress=progress, cancelled=cancelled,
     )  # fmt: skip
     screen = screen_on_detector(frames.shape[1:], mask, background)
     return average_on_sphere(heat, rotations, geometries, operations, screen=screen, side=side)

@@ -2,7 +2,9 @@
 """The deletion test: what does the network lose with the zone axes, and what with as much else?
 
 A part of the screen is blurred until its bands are gone, and the network is asked again. Parts of
-one pattern have equal numbers of pixels, so that only their place differs.
+one pattern have equal numbers of pixels, so that only their place differs. But there is more to
+blur at a zone axis than elsewhere; so the same parts are also cut until each changes the input of
+the network by the same amount.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from ..saliency.targets import Question
 from .saliency_measures import NEAR, angles_to
 from .saliency_sets import PRIOR, OrientedPattern
 
-__all__ = ["SHARE", "blurred", "discs", "falls", "regions"]
+__all__ = ["SHARE", "blurred", "cut_to_equal_change", "discs", "falls", "mask_of", "regions"]
 
 SHARE = 0.04
 """Share of the screen that is blurred: four to six zone axes, fewer than most patterns show."""
@@ -48,19 +50,29 @@ def discs(
     Returns
     -------
     numpy.ndarray or None
-        bool of shape (h, w) with `count` pixels set; None if all discs together have fewer.
+        Numbers of `count` pixels, int of shape (count,): disc by disc, and in each from the middle
+        outwards. None if all discs together have fewer.
     """
-    taken = np.zeros(screen.shape, bool)
+    free = screen.copy()
+    order: list[np.ndarray] = []
+    room = count
     for centre in centres:
         away = angles_to(directions, centre[None])[0]
-        new = (away <= NEAR) & screen & ~taken
-        room = count - taken.sum()
-        if new.sum() >= room:
-            nearest = np.argsort(np.where(new, away, np.inf), axis=None, kind="stable")[:room]
-            taken.flat[nearest] = True
-            return taken
-        taken |= new
+        new = (away <= NEAR) & free
+        nearest = np.argsort(np.where(new, away, np.inf), axis=None, kind="stable")
+        order.append(nearest[: min(room, new.sum())])
+        room -= len(order[-1])
+        if not room:
+            return np.concatenate(order)
+        free &= ~new
     return None
+
+
+def mask_of(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels by number as bool of shape (h, w)."""
+    mask = np.zeros(shape, bool)
+    mask.flat[pixels] = True
+    return mask
 
 
 def regions(
@@ -91,9 +103,10 @@ def regions(
     Returns
     -------
     dict or None
-        By name bool of shape (h, w): ``zone axes``, discs on the axes in their order; ``bands``,
-        discs on centre lines of bands, none of which touches a disc on an axis; ``random discs``;
-        and those of `maps`. None for a pattern that does not have so much of each.
+        By name numbers of pixels, the first ones first, each of shape (n,): ``zone axes``, discs on
+        the axes in their order; ``bands``, discs on centre lines of bands, none of which touches a
+        disc on an axis; ``random discs``; and those of `maps`. None for a pattern that does not
+        have so much of each.
     """
     directions, screen = pattern.directions(), np.asarray(pattern.mask, bool)
     count = round(share * screen.sum())
@@ -107,17 +120,16 @@ def regions(
     free = on_band & screen & (near_axis.min(axis=0) > 2 * NEAR)
     on_bands = discs(directions, rng.permutation(directions[free]), screen, count)
     if on_bands is None:
-        free = on_band & screen & _clear_of(on_axes, directions)
-        on_bands = discs(directions, rng.permutation(directions[free]), screen & ~on_axes, count)
+        taken = mask_of(on_axes, screen.shape)
+        free = on_band & screen & _clear_of(taken, directions)
+        on_bands = discs(directions, rng.permutation(directions[free]), screen & ~taken, count)
     anywhere = discs(directions, rng.permutation(directions[screen]), screen, count)
     if on_bands is None or anywhere is None:
         return None
     found = {"zone axes": on_axes, "bands": on_bands, "random discs": anywhere}
     for name, image in maps.items():
-        highest = np.argsort(np.where(screen, -image, np.inf), axis=None, kind="stable")[:count]
-        part = np.zeros(screen.shape, bool)
-        part.flat[highest] = True
-        found[name] = part
+        order = np.argsort(np.where(screen, -image, np.inf), axis=None, kind="stable")
+        found[name] = order[:count]
     return found
 
 
@@ -147,6 +159,51 @@ def blurred(pattern: OrientedPattern, part: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(part, mean, flat) * level, dtype=np.float32)
 
 
+def cut_to_equal_change(
+    classifier: Classifier, pattern: OrientedPattern, parts: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Cut parts so that blurring any of them changes the network's input by the same amount.
+
+    The amount is that of the part that changes it least, so that no pattern is left out.
+
+    Parameters
+    ----------
+    classifier
+        The network whose input counts.
+    pattern
+        The pattern.
+    parts
+        From :func:`regions`.
+
+    Returns
+    -------
+    dict
+        By name, the first pixels of the part: the fewest that change the input by that amount, or
+        just short of it where the last pixel of the part takes a little of the change back.
+    """
+    told: dict[str, Any] = {"background": pattern.background, "mask": pattern.mask}
+    shape = pattern.frame.shape
+    names = list(parts)
+    frame = np.asarray(pattern.frame, np.float32)
+    before = prepare(frame[None], classifier.preprocessing, **told).numpy().astype(float)
+    gone = blurred(pattern, np.ones(shape, bool))
+
+    def change(counts: np.ndarray) -> np.ndarray:
+        masks = [mask_of(parts[name][:n], shape) for name, n in zip(names, counts, strict=True)]
+        frames = np.where(np.stack(masks), gone, frame)
+        inputs = prepare(frames, classifier.preprocessing, **told).numpy()
+        return np.asarray(((inputs - before) ** 2).sum(axis=(1, 2, 3)))
+
+    high = np.array([len(parts[name]) for name in names])
+    least = change(high).min()
+    low = np.zeros_like(high)  # too few; `high` are enough
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        enough = change(middle) >= least
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return {name: parts[name][:n] for name, n in zip(names, high, strict=True)}
+
+
 def falls(
     classifier: Classifier,
     pattern: OrientedPattern,
@@ -170,8 +227,9 @@ def falls(
     Returns
     -------
     dict
-        By name: fall of the class's ``log_odds`` and of its ``probability``, and ``change``, the
-        squared change of the network's input as a share of its square.
+        By name: fall of the class's ``log_odds`` and of its ``probability``; ``change``, the
+        squared change of the network's input as a share of its square; ``area``, the share of the
+        screen that is blurred.
     """
     frames = np.stack(
         [
@@ -191,6 +249,7 @@ def falls(
             "log_odds": float(odds[0] - odds[i]),
             "probability": float(chance[0] - chance[i]),
             "change": float(change[i]),
+            "area": float(parts[name].sum() / pattern.mask.sum()),
         }
         for i, name in enumerate(parts, start=1)
     }

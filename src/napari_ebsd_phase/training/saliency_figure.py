@@ -24,7 +24,14 @@ _TONES = {"seen": "#4477aa", "unseen": "#cc6677", "measured": "#228833"}
 Table = Mapping[str, Mapping[str, Mapping[str, Interval]]]
 
 
-def draw_study(name: str, axes: Table, forgetting: Table, deletion: Table, path: Path) -> None:
+def draw_study(
+    name: str,
+    axes: Table,
+    forgetting: Table,
+    deletion: Table,
+    equally: Table,
+    path: Path,
+) -> None:
     """Draw the summaries of one network.
 
     Parameters
@@ -33,8 +40,10 @@ def draw_study(name: str, axes: Table, forgetting: Table, deletion: Table, path:
         Of the network.
     axes
         From :func:`.saliency_summary.summarise_axes`.
-    forgetting, deletion
+    forgetting
         From :func:`.saliency_summary.summarise_rows`.
+    deletion, equally
+        From :func:`.saliency_summary.summarise_deletion`.
     path
         PNG file to write; an existing one is replaced.
     """
@@ -48,7 +57,7 @@ def draw_study(name: str, axes: Table, forgetting: Table, deletion: Table, path:
     grid[0, 1].set(title="Patterns whose highest pixel is within 3° of a zone axis",
                    xlabel="share of patterns")  # fmt: skip
     _forgetting(grid[1, 0], forgetting)
-    _deletion(grid[1, 1], deletion)
+    _deletion(grid[1, 1], deletion, equally)
     for panel in grid.flat:
         panel.title.set_fontsize(10.5)
     handles = [
@@ -58,7 +67,11 @@ def draw_study(name: str, axes: Table, forgetting: Table, deletion: Table, path:
         Line2D([], [], color="#666666", marker="o", mfc="white", ls="",
                label="the same crystals, turned at random")
     )  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    handles.append(
+        Line2D([], [], color="#666666", marker="D", mfc="white", ls="",
+               label="parts cut to change the input equally")
+    )  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(
         f"Where the network {name} looks: means over materials (measured: over patterns), with the "
         "range of 95 % of bootstrap copies",
@@ -132,11 +145,14 @@ def _forgetting(axes: Axes, summary: Table) -> None:
     )
 
 
-def _deletion(axes: Axes, summary: Table) -> None:
+def _deletion(axes: Axes, summary: Table, equally: Table) -> None:
     parts = [part for part in next(iter(summary.values())) if " less " not in part]
     for kind, heights in _places(len(parts), list(summary)).items():
         for part, place in zip(parts, heights, strict=True):
             _bar(axes, summary[kind][part]["log_odds"], place, _TONES[kind])
+            cut = equally[kind][part]["log_odds"]
+            if cut.groups:
+                axes.plot(cut.mean, place, "D", ms=5, mfc="white", mec=_TONES[kind], zorder=3)
     axes.axvline(0, color="#999999", lw=1, ls="--", zorder=0)
     _rows(axes, parts)
     axes.set(title="What the network loses when 4 % of the screen is blurred",

@@ -20,7 +20,12 @@ TITLES = {
     "measured": "measured nickel",
 }
 
-_FALLS = (("log_odds", "+.2f"), ("probability", "+.3f"), ("change", ".1%"))
+_FALLS = {
+    "log_odds": ("log odds", "+.2f"),
+    "probability": ("probability", "+.3f"),
+    "change": ("input changed", ".1%"),
+    "area": ("area", ".1%"),
+}
 
 Table = Mapping[str, Mapping[str, Mapping[str, Interval]]]
 
@@ -83,16 +88,24 @@ def forgetting_table(summary: Table) -> str:
     return _markdown(head, rows)
 
 
-def deletion_table(summary: Table) -> str:
-    """Table of what :func:`.saliency_study.delete` gives: fall of log odds and probability."""
+def deletion_table(summary: Table, *, equal: str = "area") -> str:
+    """Table of :func:`.saliency_summary.summarise_deletion`: fall of log odds and probability.
+
+    Parameters
+    ----------
+    summary
+        One of the two.
+    equal
+        What the parts have in common, ``area`` or ``change``; the other is told.
+    """
     kinds = list(summary)
-    what = ("log odds", "probability", "input changed")
-    head = ("what is blurred", *(f"{TITLES[kind]}: {name}" for kind in kinds for name in what))
+    told = ("log_odds", "probability", "change" if equal == "area" else "area")
+    head = [f"{TITLES[kind]}: {_FALLS[name][0]}" for kind in kinds for name in told]
     rows = []
     for part in summary[kinds[0]]:
-        falls = [f"{summary[kind][part][name]:{spec}}" for kind in kinds for name, spec in _FALLS]
+        falls = [f"{summary[kind][part][n]:{_FALLS[n][1]}}" for kind in kinds for n in told]
         rows.append((part, *falls))
-    return _markdown(head, rows)
+    return _markdown(("what is blurred", *head), rows)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -20,7 +20,7 @@ from ..saliency.projection import screen_on_detector
 from ..saliency.targets import Question
 from ..zone_axes import Catalogue, describe
 from .saliency_controls import baseline_maps, cascade, likeness, untrained
-from .saliency_deletion import falls, regions
+from .saliency_deletion import cut_to_equal_change, falls, mask_of, regions
 from .saliency_measures import (
     NEAR,
     angles_to,
@@ -284,8 +284,9 @@ def delete(
     Yields
     ------
     dict
-        For each pattern that has all parts, and each part: ``part`` and what :func:`.falls` gives;
-        also for zone axes less bands and less random discs.
+        For each pattern that has all parts, and each part: ``equal``, what the parts have in
+        common, ``area`` or, cut by :func:`.cut_to_equal_change`, ``change`` of the input; ``part``
+        and what :func:`.falls` gives; also for zone axes less each of the others.
     """
     rng = np.random.default_rng([seed, 2])
     for one in asked:
@@ -312,11 +313,14 @@ def delete(
         )
         if parts is None:
             continue
-        lost = falls(classifier, one.pattern, parts, one.target, level)
-        on_axes = lost["zone axes"]
-        for other in ("bands", "random discs", "brightest pixels elsewhere"):
-            lost[f"zone axes less {other}"] = {
-                name: value - lost[other][name] for name, value in on_axes.items()
-            }
-        for part, values in lost.items():
-            yield one.row | {"part": part, **values}
+        cut = cut_to_equal_change(classifier, one.pattern, parts)
+        for equal, pixels in (("area", parts), ("change", cut)):
+            masks = {name: mask_of(p, one.screen.shape) for name, p in pixels.items()}
+            lost = falls(classifier, one.pattern, masks, one.target, level)
+            on_axes = lost["zone axes"]
+            for other in ("bands", "random discs", "brightest pixels elsewhere"):
+                lost[f"zone axes less {other}"] = {
+                    name: value - lost[other][name] for name, value in on_axes.items()
+                }
+            for part, values in lost.items():
+                yield one.row | {"equal": equal, "part": part, **values}

@@ -12,7 +12,14 @@ import numpy as np
 from .saliency_measures import Interval, bootstrap
 from .saliency_study import SOURCES
 
-__all__ = ["FAMILIES", "KINDS", "summarise_axes", "summarise_families", "summarise_rows"]
+__all__ = [
+    "FAMILIES",
+    "KINDS",
+    "summarise_axes",
+    "summarise_deletion",
+    "summarise_families",
+    "summarise_rows",
+]
 
 KINDS = ("seen", "unseen", "measured")
 FAMILIES = {
@@ -22,6 +29,7 @@ FAMILIES = {
 """Families named in tables; their shares are means over the materials that have them."""
 
 _SYSTEM = {"c": "cubic", "h": "hexagonal"}
+_FALLS = ("log_odds", "probability", "change", "area")
 _MEASURES = ("share", "area", "hit", "random_share", "random_area", "random_hit", "multiplicity",
              "bands")  # fmt: skip
 
@@ -182,3 +190,14 @@ def summarise_rows(
                 name: bootstrap([row[name] for row in mine], groups, seed=seed) for name in measures
             }
     return result
+
+
+def summarise_deletion(
+    rows: Iterable[Row], seed: int = 0
+) -> tuple[dict[str, dict[str, dict[str, Interval]]], ...]:
+    """Means of what :func:`.saliency_study.delete` gives: at equal area, at equal change."""
+    rows = list(rows)
+    return tuple(
+        summarise_rows([row for row in rows if row["equal"] == equal], "part", _FALLS, seed)
+        for equal in ("area", "change")
+    )

@@ -4,7 +4,13 @@
 from .axes import Bands, ZoneAxes, angular_distance_map, find_bands, find_zone_axes
 from .crystal import Catalogue, describe
 from .geometry import Geometry, crystal_directions, detector_to_crystal, rotation_of
-from .orientation import Orientation, orientation_by_hough, orientation_from_file
+from .orientation import (
+    Orientation,
+    geometry_from_file,
+    hough_indexer,
+    orientation_by_hough,
+    orientation_from_file,
+)
 
 __all__ = [
     "Bands",
@@ -18,6 +24,8 @@ __all__ = [
     "detector_to_crystal",
     "find_bands",
     "find_zone_axes",
+    "geometry_from_file",
+    "hough_indexer",
     "orientation_by_hough",
     "orientation_from_file",
     "rotation_of",

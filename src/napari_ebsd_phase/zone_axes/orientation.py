@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 
     from ..scan import Scan
 
-__all__ = ["Orientation", "orientation_by_hough", "orientation_from_file"]
+__all__ = [
+    "Orientation",
+    "geometry_from_file",
+    "hough_indexer",
+    "orientation_by_hough",
+    "orientation_from_file",
+]
+
+# Triplets of planes that Hough indexing may look up: some 100 MB, and five families of a cubic
+# crystal.
+_MOST_TRIPLETS = 5_000_000
 
 # What helps in the program.
 _ELSEWHERE = "open a file with the result of indexing"
+_NO_DETECTOR = f"the file does not say where the detector stood; {_ELSEWHERE}"
 
 # Their sample frame is turned against kikuchipy's by 90 degrees about the normal (kikuchipy's
 # tutorial on reference frames; PyEBSDIndex has the same).
@@ -73,19 +85,18 @@ def orientation_from_file(scan: Scan, row: int, col: int) -> Orientation:
     """
     name = scan.path.name
     rows, cols = scan.shape
-    if not (0 <= row < rows and 0 <= col < cols):
-        raise InputError(f"{name}: no pattern at row {row}, column {col} of {rows} x {cols}")
-    crystal_map, detector = scan.crystal_map, scan.detector
+    _check_place(scan, row, col)
+    crystal_map = scan.crystal_map
     if crystal_map is None:
         raise InputError(f"{name}: the file has no orientations; {_ELSEWHERE}")
-    if detector is None or scan.pattern_shape is None:
-        raise InputError(f"{name}: the file does not say where the detector stood; {_ELSEWHERE}")
     number = row * cols + col
-    if crystal_map.size != rows * cols or detector.navigation_size not in (1, rows * cols):
+    if crystal_map.size != rows * cols:
         raise InputError(
-            f"{name}: its {crystal_map.size} orientations and {detector.navigation_size} "
-            f"projection centres are not those of {rows} x {cols} patterns; export the map again"
+            f"{name}: its {crystal_map.size} orientations are not those of {rows} x {cols} "
+            "patterns; export the map again"
         )
+    if scan.detector is None or scan.pattern_shape is None:
+        raise InputError(f"{name}: {_NO_DETECTOR}")
     phase_id = int(crystal_map.phase_id[number])
     if phase_id < 0:
         raise InputError(f"{name}: the pattern at row {row}, column {col} was not indexed")
@@ -94,9 +105,41 @@ def orientation_from_file(scan: Scan, row: int, col: int) -> Orientation:
     rotation = crystal_map.rotations[number]
     if np.any(~np.isfinite(rotation.data)):
         raise InputError(f"{name}: the pattern at row {row}, column {col} was not indexed")
+    geometry = geometry_from_file(scan, row, col)
+    if maker.startswith(_TURNED):
+        rotation = _in_kikuchipy_frame(rotation, phase, maker, name)
+    return Orientation(phase, rotation, geometry)
+
+
+def geometry_from_file(scan: Scan, row: int, col: int) -> Geometry:
+    """Return where a file says that the detector stood for one pattern.
+
+    Parameters
+    ----------
+    scan
+        Open data set.
+    row, col
+        Map point.
+
+    Raises
+    ------
+    InputError
+        If the file has no usable projection centre for this pattern.
+    """
+    name = scan.path.name
+    rows, cols = scan.shape
+    _check_place(scan, row, col)
+    detector = scan.detector
+    if detector is None or scan.pattern_shape is None:
+        raise InputError(f"{name}: {_NO_DETECTOR}")
+    if detector.navigation_size not in (1, rows * cols):
+        raise InputError(
+            f"{name}: its {detector.navigation_size} projection centres are not those of "
+            f"{rows} x {cols} patterns; export the map again"
+        )
     try:
         in_a_line = len(detector.navigation_shape) == 1
-        place = (0, number) if in_a_line else (row, col)
+        place = (0, row * cols + col) if in_a_line else (row, col)
         geometry = Geometry.from_detector(detector, *place)
     except InputError as error:
         raise InputError(f"{name}: no usable projection centre ({error})") from error
@@ -105,9 +148,15 @@ def orientation_from_file(scan: Scan, row: int, col: int) -> Orientation:
             f"{name}: its detector has {geometry.shape} pixels, its patterns {scan.pattern_shape}; "
             "export the map again"
         )
-    if maker.startswith(_TURNED):
-        rotation = _in_kikuchipy_frame(rotation, phase, maker, name)
-    return Orientation(phase, rotation, geometry)
+    return geometry
+
+
+def _check_place(scan: Scan, row: int, col: int) -> None:
+    rows, cols = scan.shape
+    if not (0 <= row < rows and 0 <= col < cols):
+        raise InputError(
+            f"{scan.path.name}: no pattern at row {row}, column {col} of {rows} x {cols}"
+        )
 
 
 def _in_kikuchipy_frame(rotation: Rotation, phase: Phase, maker: str, name: str) -> Rotation:
@@ -171,15 +220,61 @@ def orientation_by_hough(
     -----
     Rowenhorst et al., J. Appl. Cryst. 57 (2024) 3, the method; kikuchipy calls it.
     """
+    return hough_indexer(phase, geometry, bands=bands, min_matched=min_matched)(pattern)
+
+
+def _voting_planes(phase: Phase) -> NDArray[np.int_]:
+    """One plane of each family that votes, the strongest families first.
+
+    PyEBSDIndex adds the equivalents itself and tabulates all triplets of planes: families given
+    several times over, and the many weak ones of large cells, cost gigabytes.
+    """
+    planes = describe(phase).hkl
+    turns = np.unique([np.rint(op.R) for op in phase.space_group.iter_symops()], axis=0)
+    turns = np.concatenate([turns, -turns])
+    chosen: list[NDArray[np.int_]] = []
+    seen: set[tuple[int, ...]] = set()
+    angles = 0
+    for plane in planes:
+        if tuple(plane) in seen:
+            continue
+        family = {tuple(int(i) for i in row) for row in np.rint(plane @ turns)}
+        # Angles of one plane of each family to the planes of this one, and triplets of them all.
+        angles += (len(chosen) + 1) * len(family) // 2
+        if len(chosen) > 2 and (len(chosen) + 1) * angles**3 / 6 > _MOST_TRIPLETS:
+            break
+        seen |= family
+        chosen.append(plane)
+    return np.array(chosen)
+
+
+def hough_indexer(
+    phase: Phase, geometry: Geometry, *, bands: int = 9, min_matched: int = 5
+) -> Callable[[NDArray], Orientation]:
+    """Prepare Hough indexing for many patterns of one phase and geometry.
+
+    Parameters
+    ----------
+    phase, geometry, bands, min_matched
+        See :func:`orientation_by_hough`.
+
+    Returns
+    -------
+    callable
+        Takes a pattern (h, w) after background correction, and gives its orientation or raises
+        `InputError` if none fits.
+
+    Raises
+    ------
+    InputError
+        If PyEBSDIndex is not installed, or the phase has no space group.
+    """
     if find_spec("pyebsdindex") is None:
         raise InputError("Hough indexing needs PyEBSDIndex: pip install 'pyebsdindex>=0.3.9,<0.4'")
     from diffpy.structure import Lattice, Structure
     from kikuchipy.indexing import xmap_from_hough_indexing_data
     from orix.crystal_map import Phase, PhaseList
 
-    pattern = np.asarray(pattern)
-    if pattern.shape != geometry.shape:
-        raise InputError(f"the pattern is {pattern.shape}, the geometry of {geometry.shape}")
     if phase.space_group is None:
         raise InputError(f"{phase.name}: Hough indexing asks for the space group; give its number")
     lattice = Lattice(*cell_of(phase).constants)
@@ -190,12 +285,19 @@ def orientation_by_hough(
             structure=Structure(lattice=lattice),
         )
     )
-    indexer = geometry.detector().get_indexer(phases, [describe(phase).hkl], nBands=bands)
-    data, *_ = indexer.index_pats(pattern[np.newaxis].astype(np.float32), verbose=0)
-    found = xmap_from_hough_indexing_data(data, phases)
-    if found.phase_id[0] < 0 or found.prop["nmatch"][0] < min_matched:
-        raise InputError(
-            f"no orientation of {phase.name} fits the bands of this pattern; check the phase, the "
-            "projection centre and the background correction"
-        )
-    return Orientation(phase, found.rotations[0], geometry, float(found.prop["fit"][0]))
+    indexer = geometry.detector().get_indexer(phases, [_voting_planes(phase)], nBands=bands)
+
+    def index(pattern: NDArray) -> Orientation:
+        frame = np.asarray(pattern)
+        if frame.shape != geometry.shape:
+            raise InputError(f"the pattern is {frame.shape}, the geometry of {geometry.shape}")
+        data, *_ = indexer.index_pats(frame[np.newaxis].astype(np.float32), verbose=0)
+        found = xmap_from_hough_indexing_data(data, phases)
+        if found.phase_id[0] < 0 or found.prop["nmatch"][0] < min_matched:
+            raise InputError(
+                f"no orientation of {phase.name} fits the bands of this pattern; check the phase, "
+                "the projection centre and the background correction"
+            )
+        return Orientation(phase, found.rotations[0], geometry, float(found.prop["fit"][0]))
+
+    return index
