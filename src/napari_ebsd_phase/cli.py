@@ -21,6 +21,7 @@ from ._cli import (
     demo,
     evaluate,
     explain,
+    fine_tune,
     identify,
     models,
     simulate,
@@ -79,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         models,
         simulate,
         training,
+        fine_tune,
         evaluate,
     ):
         group.add(commands)
