@@ -4,7 +4,7 @@
 
     python benchmarks/precision.py [--patterns 32] [--library FILE]
 
-For each bundled network, with float32 and with bfloat16: share of patterns of the development
+For each bundled network, with float32, bfloat16 and int8: share of patterns of the development
 materials that it was not trained on whose Laue group and lattice are right (fast camera, prior
 `known`), the share of patterns that both call the same, and patterns a second through
 `Classifier.scores`. Speed depends on the machine and on what else runs: compare figures of one run.
@@ -25,6 +25,7 @@ from napari_ebsd_phase.training.pattern_simulation import FAST
 from napari_ebsd_phase.training.scores import draw_scores, reported
 
 _LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
+PRECISIONS = ("float32", "bfloat16", "int8")
 _LEVELS = ("laue_group", "bravais_lattice")
 _TIMED = 2048
 
@@ -36,15 +37,16 @@ def main() -> None:
     )
     parser.add_argument("--patterns", type=int, default=32, help="of each material")
     parser.add_argument("--library", type=Path, default=_LIBRARY)
+    parser.add_argument("--networks", nargs="*", help="only these")
     given = parser.parse_args()
     with MasterLibrary.open(given.library) as library:
         stack, materials = load_materials(library)
     noise = np.random.default_rng(0).integers(0, 255, (_TIMED, 128, 128)).astype(np.uint8)
     print("| network | precision | materials | Laue group | lattice | same names | patterns/s |")
     print("|---|---|---|---|---|---|---|")
-    for name in installed_classifiers():
+    for name in given.networks or installed_classifiers():
         exact: list[np.ndarray] = []
-        for precision in ("float32", "bfloat16"):
+        for precision in PRECISIONS:
             classifier = load_classifier(name, device="cpu", precision=precision)
             seen = set(classifier.card["training"].get("trained_on", ()))
             unseen = [m for m in materials["calibration"] if m.key not in seen]

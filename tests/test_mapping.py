@@ -253,7 +253,7 @@ def test_open_ends_of_a_region_are_those_of_the_map():
 
 
 def test_large_patterns_go_through_the_network_in_small_batches():
-    assert default_batch_size((60, 60)) == 256
+    assert default_batch_size((60, 60)) == 128
     assert 1 <= default_batch_size((1200, 1600)) <= 16
     assert default_batch_size((20_000, 20_000)) == 1
 

@@ -16,7 +16,7 @@ from napari_ebsd_phase.mapping import TileResult
 from napari_ebsd_phase.progressive import SampleResult, classify_progressively, prepare_map
 from napari_ebsd_phase.samples import sample_path
 
-from ._ebsd_files import write_edax
+from ._ebsd_files import write_edax, write_oxford
 
 # Batches of other sizes may add up in another order: the last digits of float32.
 CLOSE = {"rtol": 1e-3, "atol": 1e-5}
@@ -233,3 +233,38 @@ def test_a_wrong_request_is_refused_before_the_work(classifier, settings, messag
         whole = {"phase_map": PhaseMap.empty((3, 3))} | settings
         with pytest.raises(InputError, match=message):
             classify_progressively(scan, classifier, **whole)
+
+
+class Reader:
+    """Reads for a scan, and counts how often each pattern is read."""
+
+    def __init__(self, patterns) -> None:
+        self._patterns = patterns
+        self.reads = np.zeros(patterns.count, int)
+
+    def __getattr__(self, name: str):
+        return getattr(self._patterns, name)
+
+    def read_into(self, first: int, out: np.ndarray) -> None:
+        self.reads[first : first + len(out)] += 1
+        self._patterns.read_into(first, out)
+
+    def read_one(self, number: int) -> np.ndarray:
+        self.reads[number] += 1
+        return self._patterns.read_one(number)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 48])
+def test_no_chunk_of_the_file_is_read_twice(duplex, classifier, tmp_path, chunk):
+    data = duplex.read(slice(0, 30), slice(0, 60))
+    path = write_oxford(tmp_path / "map.h5oina", data, chunks=chunk, corrected=True)
+    with load_scan(path) as scan:
+        reader = scan._patterns = Reader(scan._patterns)
+        assert scan.chunk == chunk
+        phase_map, results = run(scan, classifier, first=0.2)
+        once = reader.reads.copy()
+        in_order = classify(scan, classifier)
+
+    assert coarse(results)
+    assert (once == 1).all()
+    assert_same(phase_map, in_order)

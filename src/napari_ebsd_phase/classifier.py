@@ -13,21 +13,22 @@ import json
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from scipy.special import expit
 
 from .card import card_text, read_card, weight_bytes
-from .crystallography import BRAVAIS_LATTICES, POINT_GROUPS
 from .decoding import decode, parse_prior
 from .errors import InputError
+from .lanes import Lanes
 from .network import SymmetryNet
 from .network_folding import folded
+from .network_int8 import ByteNetwork, bytes_are_fast, example_patterns
 from .network_mean import NetworkMean, build_network
+from .outputs import CLASSES, Outputs, PendingScores
 from .preprocessing import Preprocessing, pattern_quality, prepare
 
 __all__ = [
@@ -37,30 +38,9 @@ __all__ = [
     "load_classifier",
 ]
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
 _SUFFIX = ".safetensors"
-_CLASSES = len(POINT_GROUPS) + len(BRAVAIS_LATTICES)
-
-
-class Outputs(NamedTuple):
-    """What the network says of n patterns.
-
-    Parameters
-    ----------
-    scores
-        float32 of shape (n, 46): 32 point groups, then 14 Bravais lattices.
-    quality
-        float32 of shape (n,), in [0, 1]: contrast of the pattern against its noise.
-    pattern
-        float32 of shape (n,): probability that the frame holds one Kikuchi pattern, and not
-        noise, nothing, diffuse rings or two patterns on top of each other; 1 for a network that
-        was not trained to tell.
-    """
-
-    scores: np.ndarray
-    quality: np.ndarray
-    pattern: np.ndarray
 
 
 class Classifier:
@@ -76,8 +56,9 @@ class Classifier:
         ``cpu``, ``cuda``, ``mps``, or ``auto``: the first accelerator there is.
     precision
         What :meth:`scores` computes with. ``float32``: the network as it is. ``bfloat16``: a copy
-        of it, made now, with folded normalisations and rounded products: about twice as fast on a
-        processor that has such instructions. ``auto``: the latter on such a processor.
+        of it, made now, with folded normalisations and rounded products. ``int8``: one with
+        weights and feature maps of bytes, see :mod:`.network_int8`. ``auto``: the last one that the
+        processor has instructions for, which about doubles the speed each time.
     """
 
     def __init__(
@@ -101,7 +82,13 @@ class Classifier:
         self.network = network.eval()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.precision = _precision(precision, self.device)
-        self._scoring = folded(network) if self.precision == "bfloat16" else self.network
+        self._scoring: torch.nn.Module = self.network
+        if self.precision == "bfloat16":
+            self._scoring = folded(network)
+        elif self.precision == "int8":
+            examples = prepare(example_patterns(), self.preprocessing)
+            self._scoring = ByteNetwork(network, examples)
+        self._lanes: dict[int, Lanes] = {}  # by their number, which is the calling thread's
 
     @property
     def name(self) -> str:
@@ -133,25 +120,35 @@ class Classifier:
     @property
     def tells_patterns(self) -> bool:
         """Whether the network tells single Kikuchi patterns from other frames."""
-        return self.network.architecture.outputs > _CLASSES
+        return self.network.architecture.outputs > CLASSES
 
     @property
     def quality_threshold(self) -> float:
         """The pattern quality below which nothing is named, as the card proposes; 0 for none."""
         return float(self.card.get("pattern_threshold") or 0.0)
 
+    @property
+    def cores(self) -> int:
+        """Batches that are computed side by side: as many as torch has cores, one on a GPU."""
+        return torch.get_num_threads() if self.device.type == "cpu" else 1
+
+    @property
+    def lanes(self) -> Lanes:
+        """Where they are computed."""
+        cores = self.cores
+        return self._lanes.get(cores) or self._lanes.setdefault(cores, Lanes(cores))
+
     def __repr__(self) -> str:
         size = self.preprocessing.size
         return f"Classifier({self.name!r}, {size} x {size} pixels, {self.device})"
 
-    @torch.inference_mode()
     def scores(
         self,
         patterns: np.ndarray,
         *,
         background: np.ndarray | None = None,
         mask: np.ndarray | None = None,
-        batch_size: int = 256,
+        batch_size: int = 128,
     ) -> Outputs:
         """Raw network scores and the quality of each pattern.
 
@@ -163,36 +160,50 @@ class Classifier:
             Static background and screen mask of shape (rows, cols); see
             :func:`napari_ebsd_phase.preprocessing.prepare`.
         batch_size
-            Patterns that go through the network at once.
+            Patterns that go through the network at once, on each core.
 
         Returns
         -------
         Outputs
             Scores, quality, and the probability of a pattern at all.
         """
-        scores = np.empty((len(patterns), self.network.architecture.outputs), dtype=np.float32)
-        quality = np.empty(len(patterns), dtype=np.float32)
-        for start in range(0, len(patterns), batch_size):
-            part = slice(start, min(start + batch_size, len(patterns)))
-            inputs = prepare(
-                patterns[part],
-                self.preprocessing,
-                background=background,
-                mask=mask,
-                device=self.device,
-            )
-            quality[part] = pattern_quality(inputs).cpu().numpy()
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-            result = self.network_scores(inputs)
-            if self.mirrored_views:
-                # The mirror image of a crystal has the same point group and lattice: a second
-                # opinion with the same errors of noise, but not of the network.
-                result = (result + self.network_scores(inputs.flip(-1))) / 2
-            scores[part] = result.cpu().numpy()
-        pattern = np.ones(len(patterns), dtype=np.float32)
-        if scores.shape[1] > _CLASSES:
-            pattern = expit(scores[:, _CLASSES])
-        return Outputs(scores[:, :_CLASSES], quality, pattern)
+        return self.begin_scores(
+            patterns, background=background, mask=mask, batch_size=batch_size
+        ).result()
+
+    def begin_scores(
+        self,
+        patterns: np.ndarray,
+        *,
+        background: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
+        batch_size: int = 128,
+    ) -> PendingScores:
+        """Begin what :meth:`scores` does, on other threads: as many as torch has cores."""
+        lanes = self.lanes
+        starts = range(0, len(patterns), batch_size)
+        batches = [patterns[start : start + batch_size] for start in starts]
+        return PendingScores(
+            self.network.architecture.outputs,
+            [lanes.submit(self._score, batch, background, mask) for batch in batches],
+        )
+
+    @torch.inference_mode()
+    def _score(
+        self, patterns: np.ndarray, background: np.ndarray | None, mask: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores, log odds of a pattern included, and quality of one batch."""
+        inputs = prepare(
+            patterns, self.preprocessing, background=background, mask=mask, device=self.device
+        )
+        quality = pattern_quality(inputs)
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        result = self.network_scores(inputs)
+        if self.mirrored_views:
+            # The mirror image of a crystal has the same point group and lattice: a second
+            # opinion with the same errors of noise, but not of the network.
+            result = (result + self.network_scores(inputs.flip(-1))) / 2
+        return result.cpu().numpy(), quality.cpu().numpy()
 
     def probabilities(
         self, scores: np.ndarray, prior: str | np.ndarray = "known"
@@ -276,11 +287,16 @@ def _precision(name: str, device: torch.device) -> str:
     """Turn ``auto`` into what this machine is fast at."""
     if name not in PRECISIONS:
         raise InputError(f"unknown precision {name!r}: use {', '.join(PRECISIONS)}")
-    if name != "auto":
-        return name
     # Younger than the oldest torch that serves.
     able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    native = device.type == "cpu" and (able.get("avx512_bf16") or able.get("amx_bf16"))
+    processor = device.type == "cpu"
+    if name == "int8" and not (processor and bytes_are_fast()):
+        raise InputError("this device has no instructions for int8: use --device cpu or float32")
+    if name != "auto":
+        return name
+    if processor and bytes_are_fast():
+        return "int8"
+    native = processor and (able.get("avx512_bf16") or able.get("amx_bf16"))
     return "bfloat16" if native else "float32"
 
 
@@ -306,7 +322,7 @@ def load_classifier(
     device
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     precision
-        ``auto``, ``float32`` or ``bfloat16``, see :class:`Classifier`.
+        ``auto``, ``float32``, ``bfloat16`` or ``int8``, see :class:`Classifier`.
 
     Returns
     -------
@@ -341,8 +357,8 @@ def load_classifier(
         )
     network = build_network(card["architecture"])
     outputs = network.architecture.outputs
-    if outputs not in (_CLASSES, _CLASSES + 1):
-        raise InputError(f"{path} gives {outputs} scores, not one for each of {_CLASSES} classes")
+    if outputs not in (CLASSES, CLASSES + 1):
+        raise InputError(f"{path} gives {outputs} scores, not one for each of {CLASSES} classes")
     try:
         tensors = load_tensors(data)
         network.load_state_dict(tensors)

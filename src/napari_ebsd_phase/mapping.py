@@ -2,15 +2,16 @@
 """Classify a scan tile by tile.
 
 The work is a generator of finished tiles: the caller draws its own progress, stores what it wants
-and cancels by no longer asking. While the network is busy with one tile, a thread reads the next.
+and cancels by no longer asking. While the network is busy with one tile, a thread reads the one
+after the next, so that no core waits at the end of a tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,21 @@ import numpy as np
 
 from .errors import InputError
 from .phase_map import PhaseMap
-from .screen import find_screen
-from .stacks import Classified, classify_stacks, load_stacks, read_ahead
+from .stacks import PendingStacks, load_stacks, read_ahead
+from .tiles import (
+    TILE_PATTERNS,
+    Region,
+    TileResult,
+    check_region,
+    default_batch_size,
+    plan_tiles,
+    scan_screen,
+    tile_result,
+)
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from .classifier import Classifier
     from .scan import Scan
 
@@ -31,115 +43,12 @@ __all__ = [
     "check_region",
     "classify",
     "classify_tiles",
+    "default_batch_size",
     "empty_map",
     "scan_screen",
+    "tile_result",
+    "tiles_on",
 ]
-
-Region = tuple[slice, slice]
-
-#: Most patterns in a tile; a tile is what one step of progress, and of a resumed run, is worth.
-TILE_PATTERNS = 1024
-
-# Every image of a folder is prepared alone, so larger tiles would only make progress coarse.
-_FOLDER_TILE = 32
-
-_SCREEN_PATTERNS = 64
-_SCREEN_BYTES = 128 * 2**20
-
-# The preprocessing holds a few float32 copies of a batch in full resolution.
-_BATCH_PATTERNS = 256
-_BATCH_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class TileResult:
-    """One classified rectangle of the map.
-
-    Attributes
-    ----------
-    rows, cols
-        Where it lies in the map.
-    point_group_probabilities, bravais_probabilities
-        float32 of shapes (r, c, 32) and (r, c, 14).
-    quality
-        Pattern quality, float32 of shape (r, c).
-    """
-
-    rows: slice
-    cols: slice
-    point_group_probabilities: np.ndarray
-    bravais_probabilities: np.ndarray
-    quality: np.ndarray
-
-    @property
-    def size(self) -> int:
-        """Number of patterns."""
-        return int(self.quality.size)
-
-    def fill_into(self, phase_map: PhaseMap) -> None:
-        """Enter the tile into a map of the whole scan."""
-        phase_map.fill(
-            self.rows,
-            self.cols,
-            self.point_group_probabilities,
-            self.bravais_probabilities,
-            self.quality,
-        )
-
-
-def check_region(shape: tuple[int, int], region: Region | None) -> Region:
-    """Return a region with its ends filled in.
-
-    Parameters
-    ----------
-    shape
-        Rows and columns of the map.
-    region
-        Rows and columns, counted from 0, without the last; None for the whole map.
-
-    Raises
-    ------
-    InputError
-        If it is empty or reaches out of the map.
-    """
-    parts = []
-    asked = region or (slice(None), slice(None))
-    for part, size, name in zip(asked, shape, ("rows", "columns"), strict=True):
-        start = 0 if part.start is None else int(part.start)
-        stop = size if part.stop is None else int(part.stop)
-        if not 0 <= start < stop <= size or part.step not in (None, 1):
-            raise InputError(
-                f"the region's {name} {start}:{stop} are not in the map of {shape[0]} rows and "
-                f"{shape[1]} columns: give first and last-plus-one, counted from 0"
-            )
-        parts.append(slice(start, stop))
-    return parts[0], parts[1]
-
-
-def scan_screen(scan: Scan) -> np.ndarray:
-    """Screen mask of a scan, bool of shape (h, w), from patterns spread evenly over the map.
-
-    It depends on the scan alone, not on the region that is classified.
-
-    Raises
-    ------
-    InputError
-        If the patterns differ in size.
-    """
-    if scan.pattern_shape is None:
-        raise InputError(f"{scan.name}: images of different sizes have no common screen")
-    count = scan.shape[0] * scan.shape[1]
-    room = _SCREEN_BYTES // (4 * scan.pattern_shape[0] * scan.pattern_shape[1])
-    chosen = np.linspace(0, count - 1, min(count, _SCREEN_PATTERNS, max(4, room)))
-    places = np.unique(chosen.round().astype(int))
-    return find_screen(np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places]))
-
-
-def default_batch_size(pattern_shape: tuple[int, int] | None) -> int:
-    """Patterns that go through preprocessing and network at once, so that memory stays small."""
-    if pattern_shape is None:
-        return 1
-    return max(1, min(_BATCH_PATTERNS, _BATCH_BYTES // (4 * pattern_shape[0] * pattern_shape[1])))
 
 
 def classify_tiles(
@@ -185,18 +94,8 @@ def classify_tiles(
         If the region, the prior or the batch size is wrong: at once. If the file is damaged:
         when the iterator gets there.
     """
-    region = check_region(scan.shape, region)
-    frequencies = classifier.prior(prior) if isinstance(prior, str) else prior
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"the batch size must be 1 or more, not {batch_size}")
-    folder = scan.path.is_dir()
-    tiles = [
-        place
-        for place in scan.tiles(min(tile, _FOLDER_TILE) if folder else tile, region)
-        if skip is None or not skip[place].all()
-    ]
-    size = batch_size or default_batch_size(scan.pattern_shape)
-    return _classify(scan, classifier, tiles, frequencies, size, folder)
+    plan = plan_tiles(scan, classifier, region, prior, batch_size, tile, skip)
+    return _classify(scan, classifier, *plan)
 
 
 def _classify(
@@ -205,33 +104,29 @@ def _classify(
     tiles: list[Region],
     prior: np.ndarray,
     batch_size: int,
-    folder: bool,
 ) -> Generator[TileResult, None, None]:
     if not tiles:
         return
-    mask = None if folder else scan_screen(scan)
+    mask = None if scan.path.is_dir() else scan_screen(scan)
+    # Enough patterns for all cores, though no more than this and one tile are in memory.
+    ahead = 1 + classifier.cores * batch_size // TILE_PATTERNS
+    begun: deque[tuple[Region, PendingStacks]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="read-patterns") as reader:
         try:
             loads = read_ahead(reader, lambda place: load_stacks(scan, *place, mask), tiles)
-            for (rows, cols), stacks in loads:
-                result = classify_stacks(
-                    stacks, classifier, scan.static_background, prior, batch_size
-                )
-                yield tile_result(rows, cols, result)
+            for place, stacks in loads:
+                work = PendingStacks(stacks, classifier, scan.static_background, batch_size)
+                begun.append((place, work))
+                if len(begun) > ahead:
+                    (rows, cols), work = begun.popleft()
+                    yield tile_result(rows, cols, work.result(prior))
+            while begun:
+                (rows, cols), work = begun.popleft()
+                yield tile_result(rows, cols, work.result(prior))
         finally:
             reader.shutdown(cancel_futures=True)
-
-
-def tile_result(rows: slice, cols: slice, classified: Classified) -> TileResult:
-    """Lay classified patterns on the rectangle of the map that they came from."""
-    shape = rows.stop - rows.start, cols.stop - cols.start
-    return TileResult(
-        rows,
-        cols,
-        classified.point_groups.reshape(*shape, -1),
-        classified.lattices.reshape(*shape, -1),
-        classified.quality.reshape(shape),
-    )
+            for _, work in begun:
+                work.cancel()
 
 
 def result_settings(scan: Scan, classifier: Classifier, prior: str | np.ndarray) -> dict[str, Any]:
@@ -309,6 +204,28 @@ def empty_map(
     )
 
 
+@contextmanager
+def tiles_on(
+    scheduler: str | Client | None, scan: Scan, classifier: Classifier, **plan: Any
+) -> Iterator[Generator[TileResult, None, None]]:
+    """Lend the tiles of a scan, computed here (None) or on a Dask cluster.
+
+    `plan` is what :func:`classify_tiles` takes besides, or :func:`.cluster.classify_tiles_on`.
+    """
+    if scheduler is None:
+        plan.pop("waiting", None)  # nobody waits for this machine
+        with closing(classify_tiles(scan, classifier, **plan)) as tiles:
+            yield tiles
+        return
+    from .cluster import classify_tiles_on, connected
+
+    with (
+        connected(scheduler) as client,
+        closing(classify_tiles_on(client, scan, classifier, **plan)) as tiles,
+    ):
+        yield tiles
+
+
 def classify(
     scan: Scan,
     classifier: Classifier,
@@ -320,6 +237,7 @@ def classify(
     tile: int = TILE_PATTERNS,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    scheduler: str | Client | None = None,
 ) -> PhaseMap:
     """Classify a scan.
 
@@ -333,6 +251,8 @@ def classify(
         Called after each tile with the number of patterns done and in all.
     cancelled
         Asked before each tile; when true the map is returned as far as it is done.
+    scheduler
+        Dask cluster to compute on: an address or a client, see :func:`.cluster.connected`.
 
     Returns
     -------
@@ -351,22 +271,17 @@ def classify(
     ...     phase_map = classify(scan, load_classifier(), prior="cubic,hexagonal")
     >>> phase_map.save("map_phases.h5")
     """
-    tiles = classify_tiles(
-        scan, classifier, region=region, prior=prior, batch_size=batch_size, tile=tile
-    )
-    result = empty_map(
-        scan,
-        classifier,
-        region=region,
-        prior=prior,
-        threshold=threshold,
-        batch_size=batch_size,
-        tile=tile,
-    )
+    plan: dict[str, Any] = {
+        "region": region,
+        "prior": prior,
+        "batch_size": batch_size,
+        "tile": tile,
+    }
+    result = empty_map(scan, classifier, threshold=threshold, **plan)
     rows, cols = check_region(scan.shape, region)
     total = (rows.stop - rows.start) * (cols.stop - cols.start)
     done = 0
-    with closing(tiles):
+    with tiles_on(scheduler, scan, classifier, **plan) as tiles:
         while not (cancelled and cancelled()):
             finished = next(tiles, None)
             if finished is None:

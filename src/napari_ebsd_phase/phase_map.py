@@ -8,7 +8,7 @@ systems, labels, the summary) is derived when asked for, so that it can never di
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,9 @@ NO_LEVEL = "none"
 
 #: A label is given where it is more likely than not.
 DEFAULT_THRESHOLD = 0.5
+
+# Patterns whose names are found together.
+_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,11 @@ class PhaseMap:
         The classes of all levels go together, see :func:`~.decoding.best_pair`: no pattern is
         called both cubic and hP.
         """
-        return self._report((level,))[0]
+        index = np.empty(self.shape, np.intp)
+        probability = np.empty(self.shape, np.float32)
+        for part in self._blocks():
+            index[part], probability[part] = self._rows(part)._report((level,))[0]
+        return index, probability
 
     def _report(self, levels: Sequence[str]) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """What :meth:`most_probable` gives, of several levels for the price of one."""
@@ -299,6 +306,14 @@ class PhaseMap:
         threshold = self.threshold if threshold is None else threshold
         codes = np.zeros(self.shape, np.uint8)
         winning = np.full(self.shape, np.nan, np.float32)
+        for part in self._blocks():
+            self._rows(part)._label_into(codes[part], winning[part], threshold)
+        return codes, winning
+
+    def _label_into(
+        self, codes: NDArray[np.uint8], winning: NDArray[np.float32], threshold: float
+    ) -> None:
+        """Enter the label codes, and probabilities, of patterns that have none yet."""
         first = 1
         nameable = self.nameable
         reports = self._report(DECISION_LEVELS)
@@ -309,7 +324,6 @@ class PhaseMap:
             undecided = codes == 0
             winning[decided_here | undecided] = probability[decided_here | undecided]
             first += len(crystallography.names(level))
-        return codes, winning
 
     def decide(self, threshold: float | None = None) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
         """Return label and level of every pattern, both (rows, cols).
@@ -338,26 +352,65 @@ class PhaseMap:
 
         Patterns that are not done do not count. The list is empty where nothing is done.
         """
-        codes, winning = self.label_codes(threshold)
-        lattice = self.most_probable("bravais_lattice")[0][self.done]
-        codes, winning = codes[self.done], winning[self.done]
+        counts, sums = self.tally(threshold)
+        patterns = counts.sum(axis=1)
         table = label_table()
         rows = []
-        for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
-            here = codes == code
-            commonest = int(np.bincount(lattice[here]).argmax())
+        for code in np.flatnonzero(patterns).tolist():
+            count = int(patterns[code])
             rows.append(
                 SummaryRow(
                     label=table[code - 1].name if code else "",
                     level=table[code - 1].level if code else NO_LEVEL,
-                    fraction=float(count / codes.size),
-                    count=int(count),
-                    # In double precision: a million float32 numbers add up to visible errors.
-                    mean_probability=float(winning[here].mean(dtype=np.float64)),
-                    bravais_lattice=crystallography.BRAVAIS_LATTICES[commonest],
+                    fraction=count / int(patterns.sum()),
+                    count=count,
+                    mean_probability=float(sums[code].sum() / count),
+                    bravais_lattice=crystallography.BRAVAIS_LATTICES[int(counts[code].argmax())],
                 )
             )
         return sorted(rows, key=lambda row: (row.level == NO_LEVEL, -row.count))
+
+    def tally(
+        self, threshold: float | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Count the patterns of each label and most probable lattice.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Numbers of patterns, and sums of the probabilities of their labels (see
+            :meth:`label_codes`), both of shape (51, 14): label codes, 0 where undecided, and
+            lattices. Patterns that are not done do not count.
+        """
+        shape = (1 + len(label_table()), len(crystallography.BRAVAIS_LATTICES))
+        counts, sums = np.zeros(shape, np.int64), np.zeros(shape)
+        for part in self._blocks():
+            block = self._rows(part)
+            codes, winning = block.label_codes(self.threshold if threshold is None else threshold)
+            lattice, _ = block.most_probable("bravais_lattice")
+            place = (codes[block.done], lattice[block.done])
+            np.add.at(counts, place, 1)
+            # In double precision: a million float32 numbers add up to visible errors.
+            np.add.at(sums, place, winning[block.done].astype(np.float64))
+        return counts, sums
+
+    def _blocks(self) -> Iterator[slice]:
+        """Rows to look at together, so that a map of any size takes little memory besides."""
+        rows, cols = self.shape
+        height = max(1, _BLOCK // cols)
+        for row in range(0, rows, height):
+            yield slice(row, min(row + height, rows))
+
+    def _rows(self, rows: slice) -> PhaseMap:
+        """Some rows of the map, for their numbers only."""
+        return PhaseMap(
+            self.point_group_probabilities[rows],
+            self.bravais_probabilities[rows],
+            self.pattern_quality[rows],
+            self.done[rows],
+            threshold=self.threshold,
+            quality_threshold=self.quality_threshold,
+        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the map to `path`; its suffix names the format (see :mod:`.export`).

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _LARGEST = 1e30  # intensities beyond are no measurement, and their sums overflow float32
+_CACHED = 2**20  # bytes of full frames that are worked on together
 _BLANK = 1e-8  # local contrast over mean intensity: below is float32's rounding
 
 
@@ -218,11 +219,15 @@ def prepare(
     InputError
         If shapes do not fit or a mask is empty.
     """
-    x = torch.as_tensor(_torch_ready(patterns)).to(device or "cpu", torch.float32)
+    x = torch.as_tensor(_torch_ready(patterns)).to(device or "cpu")
+    counts = not x.is_floating_point()
+    if not counts or background is not None:
+        x = x.to(torch.float32)
     if x.ndim != 3 or 0 in x.shape[1:]:
         raise InputError(f"patterns must have the shape (n, rows, cols), not {tuple(x.shape)}")
     n, rows, cols = x.shape
-    usable = x.abs() < _LARGEST
+    # Counts are finite and small; only measured or simulated real numbers need a look at each.
+    usable = None if counts else x.abs() < _LARGEST
     valid = torch.ones((rows, cols), device=x.device)
     if mask is not None:
         on = mask if isinstance(mask, torch.Tensor) else torch.from_numpy(np.array(mask) != 0)
@@ -236,18 +241,23 @@ def prepare(
     # Fitted before single frames lose pixels: the geometry of a frame must not depend on the
     # frames it comes with, and a frame without any usable pixel is a blank one, not an error.
     box = valid if valid.ndim == 2 else valid.amax(dim=0)
-    if not bool(usable.all()):
+    if usable is not None and not bool(usable.all()):
         valid = valid * usable
         x = torch.where(usable, x, torch.zeros_like(x))
     fit = fit_screen(box.cpu().numpy() > 0, settings.size)
     a = torch.from_numpy(resampling_matrix(rows, fit.row0, fit.scale, settings.size)).to(x.device)
     b = torch.from_numpy(resampling_matrix(cols, fit.col0, fit.scale, settings.size)).to(x.device)
-    # The global mean goes first: sums of squares of raw 16-bit counts lose all digits in float32.
-    weight = valid.sum(dim=(-2, -1)).clamp_min(1.0) if valid.ndim == 3 else valid.sum()
-    mean = (x * valid).sum(dim=(-2, -1)) / weight
-    x = (x - mean[:, None, None]) * valid
+    # A few frames at a time stay in the processor's cache, and numbers of 8 or 16 bits are what
+    # they are until it is their turn.
+    few = max(1, _CACHED // (4 * rows * cols)) if x.device.type == "cpu" else n
+    step = few if valid.ndim == 2 else n
+    parts = [
+        _resampled(x[start : start + step], valid, a, b)
+        for start in range(0, max(1, n), max(1, step))
+    ]
+    x, mean = (torch.cat(part) for part in zip(*parts, strict=True))
     coverage = a @ valid @ b.T
-    x = torch.matmul(torch.matmul(a, x), b.T) / coverage.clamp_min(1e-6)
+    x = x / coverage.clamp_min(1e-6)
     inside = (coverage > 0.5).to(torch.float32)
     # Beyond these values squares leave the range of float32.
     top = x.abs().amax(dim=(-2, -1)) if n else mean
@@ -255,6 +265,21 @@ def prepare(
         gain = 1.0 / top.clamp(1e-30, 1e30)
         x, mean = x * gain[:, None, None], mean * gain
     return _local_contrast(x * inside, inside, mean.abs(), settings)[:, None]
+
+
+def _resampled(
+    x: torch.Tensor, valid: torch.Tensor, a: torch.Tensor, b: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums (n, size, size) of what is valid of frames without their means (n,), and these."""
+    own = x.dtype != torch.float32
+    x = x.to(torch.float32)
+    whole = valid.ndim == 2 and bool((valid == 1).all())  # nothing to leave out: fewer passes
+    weight = valid.sum(dim=(-2, -1)).clamp_min(1.0) if valid.ndim == 3 else valid.sum()
+    # The global mean goes first: sums of squares of raw 16-bit counts lose all digits in float32.
+    mean = (x if whole else x * valid).sum(dim=(-2, -1)) / weight
+    x = x.sub_(mean[:, None, None]) if own else x - mean[:, None, None]
+    x = x if whole else x * valid
+    return torch.matmul(torch.matmul(a, x), b.T), mean
 
 
 def _torch_ready(patterns: np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
@@ -375,12 +400,12 @@ def pattern_quality(prepared: torch.Tensor) -> torch.Tensor:
         float32 of shape (n,), in [0, 1].
     """
     x = prepared[:, 0]
-    inside = (x != 0).to(x.dtype)
-    core = x[:, 1:-1, 1:-1]
-    around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
-    count = inside[:, :-2, 1:-1] + inside[:, 2:, 1:-1] + inside[:, 1:-1, :-2] + inside[:, 1:-1, 2:]
-    use = inside[:, 1:-1, 1:-1] * (count == 4)
-    around = around / 4
-    product = (core * around * use).sum(dim=(1, 2))
-    power = ((core * core * use).sum(dim=(1, 2)) * (around * around * use).sum(dim=(1, 2))).sqrt()
+    inside = x != 0
+    use = inside[:, 1:-1, 1:-1] & inside[:, :-2, 1:-1] & inside[:, 2:, 1:-1]
+    use = use & inside[:, 1:-1, :-2] & inside[:, 1:-1, 2:]
+    around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1]
+    around.add_(x[:, 1:-1, :-2]).add_(x[:, 1:-1, 2:]).mul_(use / 4)
+    core = x[:, 1:-1, 1:-1] * use
+    product = (core * around).sum(dim=(1, 2))
+    power = ((core * core).sum(dim=(1, 2)) * (around * around).sum(dim=(1, 2))).sqrt()
     return (product / power.clamp_min(1e-12)).clamp(0.0, 1.0)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .map_request import Region, add_file_hash, can_resume, prepare_map, region_box, region_mask
 from .mapping import TILE_PATTERNS, TileResult, default_batch_size, scan_screen, tile_result
+from .reading_once import ChunkStore
 from .scan import TILE_BYTES
 from .stacks import Classified, Stack, classify_stacks, load_alone, load_stacks, read_ahead
 
@@ -49,9 +50,6 @@ _PIXELS = 250_000
 
 # Every image of a folder is prepared alone: so many are read together.
 _FOLDER_TILE = 32
-
-# Reading one pattern alone costs about as much as reading so many bytes in a row.
-_BYTES_A_READ = 128 * 2**10
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +162,7 @@ class _Work:
         self._wanted = wanted
         self._folder = scan.path.is_dir()
         self._screen: np.ndarray | None = None
+        self._store: ChunkStore | None = None
         self._speed: float | None = None  # patterns a second
 
     def results(self, first: float) -> Generator[SampleResult | TileResult, None, None]:
@@ -171,7 +170,8 @@ class _Work:
         if not self._wanted.any():
             return
         if not self._folder:
-            self._screen = scan_screen(self._scan)
+            self._store = ChunkStore(self._scan, self._wanted)
+            self._screen = scan_screen(self._scan, self._store.look)
         with ThreadPoolExecutor(1, thread_name_prefix="read-patterns") as reader:
             try:
                 yield from self._coarse(reader, first, end)
@@ -205,9 +205,9 @@ class _Work:
         every = every[np.linspace(0, len(every) - 1, _PROBE + 1).astype(int)]
         rows, cols = np.unravel_index(every, self._wanted.shape)
         # The very first pattern also pays for what is done once.
-        self._classify(self._load_points((rows[:1], cols[:1])))
+        self._classify(self._load_points((rows[:1], cols[:1]), probe=True))
         started = time.perf_counter()
-        self._classify(self._load_points((rows[1:], cols[1:])))
+        self._classify(self._load_points((rows[1:], cols[1:]), probe=True))
         self._speed = _PROBE / (time.perf_counter() - started)
 
     def _affordable(self, seconds: float) -> int:
@@ -230,6 +230,8 @@ class _Work:
 
     def _grid(self, reader: ThreadPoolExecutor, most: int) -> Generator[SampleResult, None, None]:
         """Classify about as many patterns as are asked for, on a regular grid."""
+        if self._store is not None and self._scan.chunk > 1:
+            most = max(1, min(most, self._store.room))  # what comes with a point is kept
         stride, rows, cols = _grid_points(self._wanted, most)
         painted = max(1, _PIXELS // stride**2)
         together = min(self._together(), self._affordable(_OFTEN), painted)
@@ -287,26 +289,27 @@ class _Work:
         return SampleResult(row + piece[0].start, col + piece[1].start, 1, *classified)
 
     def _load_tile(self, place: tuple[slice, slice]) -> list[Stack]:
-        return load_stacks(self._scan, *place, self._screen)
-
-    def _load_points(self, points: _Points) -> list[Stack]:
-        """Read patterns of single map points, which are sorted by rows."""
-        rows, cols = points
-        if self._screen is None:
-            return [load_alone(self._scan, int(r), int(c)) for r, c in zip(*points, strict=True)]
-        shape = self._screen.shape
-        patterns = np.empty((len(rows), *shape), self._scan.dtype)
-        size = patterns.itemsize * shape[0] * shape[1]
-        for row in np.unique(rows):
-            here = np.flatnonzero(rows == row)
-            start, stop = int(cols[here].min()), int(cols[here].max()) + 1
-            if (stop - start) * size <= len(here) * _BYTES_A_READ:
-                line = self._scan.read(slice(int(row), int(row) + 1), slice(start, stop))[0]
-                patterns[here] = line[cols[here] - start]
-            else:
-                for place in here:
-                    patterns[place] = self._scan.pattern(int(row), int(cols[place]))
+        """Read what is wanted of a tile; the rest of its stack is left as it comes."""
+        if self._store is None or self._screen is None:
+            return load_stacks(self._scan, *place, None)
+        rows, cols = np.nonzero(self._wanted[place])
+        shape = tuple(part.stop - part.start for part in place)
+        taken = self._store.take(
+            (rows + place[0].start) * self._scan.shape[1] + cols + place[1].start
+        )
+        if len(taken) == shape[0] * shape[1]:
+            return [(taken, self._screen)]
+        patterns = np.empty((shape[0] * shape[1], *taken.shape[1:]), taken.dtype)
+        patterns[rows * shape[1] + cols] = taken
         return [(patterns, self._screen)]
+
+    def _load_points(self, points: _Points, probe: bool = False) -> list[Stack]:
+        """Read patterns of single map points, which are sorted by rows and columns."""
+        rows, cols = points
+        if self._store is None or self._screen is None:
+            return [load_alone(self._scan, int(r), int(c)) for r, c in zip(*points, strict=True)]
+        read = self._store.look if probe else self._store.take
+        return [(read(rows * self._scan.shape[1] + cols), self._screen)]
 
 
 def _grid_points(

@@ -247,6 +247,26 @@ class Scan:
                 patterns.read_into(first + offset * self.shape[1], line)
         return out
 
+    @property
+    def chunk(self) -> int:
+        """Patterns that the file stores, and so reads, together."""
+        return self._recording.patterns.chunk
+
+    def read_run(self, first: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Return `count` patterns (n, h, w) from number `first` on, row by row of the map.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged there.
+        """
+        patterns = self._open_patterns()
+        if out is None:
+            assert patterns.shape is not None, "images of several sizes are read one by one"
+            out = np.empty((count, *patterns.shape), self.dtype)
+        patterns.read_into(first, out)
+        return out
+
     def tiles(
         self, max_patterns: int = 2048, region: tuple[slice, slice] | None = None
     ) -> Iterator[tuple[slice, slice]]:

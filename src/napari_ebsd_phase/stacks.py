@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Classified",
+    "PendingStacks",
     "Stack",
     "classify_stacks",
     "load_alone",
@@ -89,13 +90,45 @@ def classify_stacks(
     batch_size: int,
 ) -> Classified:
     """Classify all patterns of some stacks, in their order."""
-    parts = [
-        classifier.scores(patterns, background=background, mask=mask, batch_size=batch_size)
-        for patterns, mask in stacks
-    ]
-    point_groups, lattices = classifier.probabilities(
-        np.concatenate([part.scores for part in parts]), prior
-    )
-    # How likely it is a pattern at all says more of its use than its contrast does.
-    quality = [part.pattern if classifier.tells_patterns else part.quality for part in parts]
-    return Classified(point_groups, lattices, np.concatenate(quality))
+    return PendingStacks(stacks, classifier, background, batch_size).result(prior)
+
+
+class PendingStacks:
+    """Patterns of some stacks that are being classified on other threads.
+
+    Parameters
+    ----------
+    stacks, classifier, background, batch_size
+        See :meth:`.Classifier.scores`.
+    """
+
+    def __init__(
+        self,
+        stacks: list[Stack],
+        classifier: Classifier,
+        background: np.ndarray | None,
+        batch_size: int,
+    ) -> None:
+        self._classifier = classifier
+        self._parts = [
+            classifier.begin_scores(
+                patterns, background=background, mask=mask, batch_size=batch_size
+            )
+            for patterns, mask in stacks
+        ]
+
+    def result(self, prior: np.ndarray) -> Classified:
+        """Wait for them; classes are as frequent as `prior`, (32, 14), says."""
+        parts = [part.result() for part in self._parts]
+        point_groups, lattices = self._classifier.probabilities(
+            np.concatenate([part.scores for part in parts]), prior
+        )
+        # How likely it is a pattern at all says more of its use than its contrast does.
+        tells = self._classifier.tells_patterns
+        quality = [part.pattern if tells else part.quality for part in parts]
+        return Classified(point_groups, lattices, np.concatenate(quality))
+
+    def cancel(self) -> None:
+        """Leave out what has not begun."""
+        for part in self._parts:
+            part.cancel()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from ..errors import InputError
 from . import common
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from ..classifier import Classifier
     from ..phase_map import PhaseMap
     from ..scan import Scan
@@ -42,6 +44,7 @@ def add(commands: common.Commands) -> None:
             "napari-ebsd-phase classify map.up2 --grid 200x300 -o map.csv --prior cubic,hexagonal",
             "napari-ebsd-phase classify pictures/ -o pictures.csv",
             "napari-ebsd-phase classify a.h5 b.h5 -o both.csv",
+            "napari-ebsd-phase classify map.h5oina -o map.h5 --scheduler tcp://node1:8786",
         ),
     )
     parser.add_argument(
@@ -79,6 +82,12 @@ def add(commands: common.Commands) -> None:
         metavar="P",
         help="probability that a label needs (default: as the network's card says)",
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="compute on a Dask cluster: tcp://HOST:PORT of its scheduler, whose workers see "
+        "SOURCE under the same path, or local:N for N processes on this machine",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace outputs that exist already"
@@ -97,6 +106,11 @@ def run(args: argparse.Namespace) -> None:
     replaced = _check_targets(outputs, unfinished, resume=args.resume, overwrite=args.overwrite)
     with ExitStack() as stack:
         scans = [open_scan(stack, source, args.grid, outputs) for source in args.sources]
+        client = None
+        if args.scheduler is not None:
+            from ..cluster import connected
+
+            client = stack.enter_context(connected(args.scheduler))
         classifier, maps = _prepare(args, scans)
         settings = [
             {k: v for k, v in m.provenance.items() if k not in _NO_MATTER} | {"shape": m.shape}
@@ -105,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
         partial = PartialResult(unfinished, settings, [_beside(unfinished, p) for p in outputs])
         with _kept(partial, maps):
             _take_up(partial, maps, resume=args.resume, overwrite=args.overwrite)
-            _classify(args, scans, classifier, maps, partial)
+            _classify(args, scans, classifier, maps, partial, client)
     for path in outputs:
         _write(maps, path, overwrite=args.overwrite or _beside(unfinished, path) in replaced)
     partial.remove()
@@ -235,23 +249,25 @@ def _classify(
     classifier: Classifier,
     maps: list[PhaseMap],
     partial: PartialResult,
+    client: Client | None,
 ) -> None:
-    from ..mapping import check_region, classify_tiles
+    from ..mapping import check_region, tiles_on
 
     places = [check_region(scan.shape, args.region) for scan in scans]
     total = sum((r.stop - r.start) * (c.stop - c.start) for r, c in places)
     done = sum(int(m.done.sum()) for m in maps)
     with common.progress_bar(total, "classifying", quiet=args.quiet, done=done) as show:
         for number, (scan, phase_map) in enumerate(zip(scans, maps, strict=True)):
-            tiles = classify_tiles(
+            with tiles_on(
+                client,
                 scan,
                 classifier,
                 region=args.region,
                 prior=args.prior,
                 batch_size=args.batch_size,
                 skip=phase_map.done,
-            )
-            with closing(tiles):
+                waiting=lambda: common.note("waiting for a worker", quiet=args.quiet),
+            ) as tiles:
                 for tile in tiles:
                     partial.append(number, tile)
                     tile.fill_into(phase_map)

@@ -230,23 +230,21 @@ def summary_rows(phase_map: PhaseMap) -> list[tuple[str, ...]]:
     """
     import numpy as np
 
-    done = phase_map.done
-    if not done.any():
-        return []
-    _, probability = phase_map.label_codes()
-    keys = [phase_map.label[done], phase_map.level[done], phase_map.bravais_lattice[done]]
-    found, index, counts = np.unique(
-        np.stack(keys, axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    sums = np.bincount(index.ravel(), weights=probability[done].astype(float))
+    from ..crystallography import BRAVAIS_LATTICES
+    from ..phase_map import label_table
+
+    tally, sums_of = phase_map.tally()
+    found = np.argwhere(tally)  # label code and lattice
+    counts, sums = tally[tally > 0], sums_of[tally > 0]
     total = int(counts.sum())
+    names = [("undecided", "none"), *((label.name, label.level) for label in label_table())]
     order = np.argsort(-counts, kind="stable")
     shown = [i for i in order if counts[i] >= _RARE * total][:_MOST_LINES]
     rows: list[tuple[str, ...]] = []
     for i in shown:
-        label, level, lattice = (str(text) for text in found[i])
+        (label, level), lattice = names[found[i, 0]], BRAVAIS_LATTICES[found[i, 1]]
         share, mean = 100 * counts[i] / total, sums[i] / counts[i]
-        label, level = label or "undecided", level.replace("_", " ")
+        level = level.replace("_", " ")
         rows.append((label, level, lattice, f"{counts[i]:,}", f"{share:.1f} %", f"{mean:.2f}"))
     rest = [i for i in order if i not in shown]
     if rest:
