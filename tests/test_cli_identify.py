@@ -183,3 +183,81 @@ def test_a_wrong_request_is_told_in_one_line(capsys, arguments, said):
     assert out == ""
     assert is_one_error_line(err)
     assert said in err
+
+
+NICKEL_CIF = """data_nickel
+_cell_length_a 3.524
+_cell_length_b 3.524
+_cell_length_c 3.524
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'F m -3 m'
+_space_group_IT_number 225
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Ni1 Ni 0 0 0 1
+"""
+IRON_CIF = NICKEL_CIF.replace("3.524", "2.866").replace("Ni", "Fe").replace("nickel", "iron")
+IRON_CIF = IRON_CIF.replace("'F m -3 m'", "'I m -3 m'").replace("225", "229")
+
+
+@pytest.fixture
+def structures(tmp_path):
+    for name, text in (("nickel", NICKEL_CIF), ("iron", IRON_CIF)):
+        (tmp_path / f"{name}.cif").write_text(text)
+    return tmp_path
+
+
+def test_structures_of_ones_own_are_ranked(structures, capsys):
+    words = ["identify", str(NICKEL), "--region", "1:2,1:2", "--cif", str(structures)]
+
+    assert main([*words, "--quiet"]) == 0
+
+    out = capsys.readouterr().out
+    assert "candidate structures: 2 tried" in out
+    table = [line.split() for line in out.splitlines() if line.strip().endswith(("nickel", "iron"))]
+    assert table[0][0] == "fits"
+    assert [row[-1] for row in table] == ["nickel", "iron"]
+    assert "one of them fits" in out
+
+
+def test_candidates_are_in_the_json_document(structures, capsys):
+    words = ["identify", str(NICKEL), "--region", "1:2,1:2", "--cif", str(structures / "iron.cif")]
+
+    assert main([*words, "--quiet", "--json"]) == 0
+
+    (region,) = json.loads(capsys.readouterr().out)["regions"]
+    told = region["candidates"]
+    assert (told["tried"], told["fitting"]) == (1, 0)
+    assert told["ranking"][0]["formula"] == "Fe"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--cif", "nowhere.cif"],
+        ["--projection-centre", "0.5,0.2,0.6"],
+        ["--candidates", "--energy", "-1"],
+        ["--candidates", "--projection-centre", "0.5,0.2"],
+        ["--candidates", "--projection-centre", "0.5,0.2,-1"],
+    ],
+)
+def test_candidates_that_cannot_be_had_are_refused_at_once(words, capsys):
+    assert main(["identify", str(NICKEL), *words]) == 2
+    assert is_one_error_line(capsys.readouterr().err)
+
+
+def test_pictures_without_a_projection_centre_are_told_so(tmp_path, capsys):
+    from PIL import Image
+
+    Image.new("L", (40, 40)).save(tmp_path / "1.png")
+    assert main(["identify", str(tmp_path), "--candidates"]) == 2
+    error = capsys.readouterr().err
+    assert is_one_error_line(error)
+    assert "detector" in error

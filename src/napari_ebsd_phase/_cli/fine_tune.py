@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import common
-from .identify import _read_labels
-from .training import _stop_on_interrupt
+from .interrupt import stop_on_interrupt
+from .label_image import read_labels
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -160,7 +160,7 @@ def run(args: argparse.Namespace) -> None:
     memory, structures = _simulated(args, classifier, settings)
     checkpoint = target.with_name(target.stem + ".checkpoint")
     with (
-        _stop_on_interrupt() as stopped,
+        stop_on_interrupt() as stopped,
         common.progress_bar(settings.steps, "learning", quiet=args.quiet, unit="steps") as show,
     ):
         result = fine_tune(
@@ -280,7 +280,7 @@ def _of_the_map(
 
 def _painted(path: Path, scan: Scan, classes: dict[int, int]) -> Any:
     """The label image, checked against its classes."""
-    labels = _read_labels(path, scan.shape)
+    labels = read_labels(path, scan.shape)
     found = set(labels[labels > 0].tolist())
     for value in sorted(found - set(classes)):
         raise InputError(

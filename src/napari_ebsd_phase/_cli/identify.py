@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
-from . import common
+from . import candidates, common
+from .label_image import read_labels
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from ..candidates import Ranking
     from ..classifier import Classifier
     from ..regions import Identification
     from ..scan import Scan
@@ -46,6 +46,7 @@ def add(commands: common.Commands) -> None:
             "napari-ebsd-phase identify map.h5oina --region 10:30,40:60",
             "napari-ebsd-phase identify map.h5oina --labels grains.tif --json > grains.json",
             "napari-ebsd-phase identify pictures/ --prior known",
+            "napari-ebsd-phase identify map.h5oina --region 10:30,40:60 --candidates --cif mine/",
         ),
     )
     parser.add_argument(
@@ -83,6 +84,7 @@ def add(commands: common.Commands) -> None:
         "--json", action="store_true", help="print one JSON document instead of tables"
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+    candidates.add_options(parser)
     common.add_network_options(parser)
 
 
@@ -97,12 +99,15 @@ def run(args: argparse.Namespace) -> None:
 
         classifier = load_classifier(args.model, device=args.device)
         classifier.prior(args.prior)
-        answers = _identify(args, scan, classifier, regions)
+        trial = candidates.Trial.of(args, scan)
+        answers = _identify(args, scan, classifier, regions, trial)
         if args.json:
             print(json.dumps(_document(scan, classifier, args.prior, answers), indent=1))
             return
-        for number, (region, answer) in enumerate(answers):
+        for number, (region, answer, ranking) in enumerate(answers):
             print("\n\n" * (number > 0) + _report(region.name, answer))
+            if ranking is not None:
+                print("\n" + candidates.report(ranking))
 
 
 class _Region(NamedTuple):
@@ -113,7 +118,7 @@ class _Region(NamedTuple):
     place: Callable[[], Any]
 
 
-_Answer = tuple[_Region, "Identification"]
+_Answer = tuple[_Region, "Identification", "Ranking | None"]
 
 
 def _regions(args: argparse.Namespace, shape: tuple[int, int]) -> list[_Region]:
@@ -126,7 +131,7 @@ def _regions(args: argparse.Namespace, shape: tuple[int, int]) -> list[_Region]:
         return [_Region(f"region {text}", {"region": text}, lambda: (rows, cols))]
     import numpy as np
 
-    labels = _read_labels(Path(args.labels), shape)
+    labels = read_labels(Path(args.labels), shape)
     values = np.unique(labels[labels > 0]).tolist()
     if not values:
         raise InputError(f"'{args.labels}' has no value above 0: there is no region to identify")
@@ -137,33 +142,12 @@ def _regions(args: argparse.Namespace, shape: tuple[int, int]) -> list[_Region]:
     ]
 
 
-def _read_labels(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    import numpy as np
-    import tifffile
-
-    try:
-        labels = np.asarray(tifffile.imread(path))
-    except OSError as error:
-        raise InputError(f"cannot read the label image '{path}': {error.strerror}") from error
-    except (tifffile.TiffFileError, ValueError) as error:
-        raise InputError(f"'{path}' is no TIFF image: save the labels as TIFF") from error
-    if labels.dtype == bool:
-        labels = labels.astype(np.uint8)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(
-            f"'{path}' holds {labels.dtype} numbers: labels must be whole, save them as integers"
-        )
-    if labels.shape != shape:
-        size = " x ".join(map(str, labels.shape))
-        raise InputError(
-            f"'{path}' has {size} pixels, the map {shape[0]} x {shape[1]} points: give a label "
-            "image of this map"
-        )
-    return labels
-
-
 def _identify(
-    args: argparse.Namespace, scan: Scan, classifier: Classifier, regions: list[_Region]
+    args: argparse.Namespace,
+    scan: Scan,
+    classifier: Classifier,
+    regions: list[_Region],
+    trial: candidates.Trial | None,
 ) -> Iterator[_Answer]:
     """The answers, one after the other."""
     from ..regions import identify_regions
@@ -182,7 +166,8 @@ def _identify(
         # The bar is gone when the answer is printed.
         with common.titled_bars(quiet=args.quiet) as bar:
             answer = next(found)
-        yield region, answer
+        ranking = trial.rank(region.place(), answer, region.name) if trial else None
+        yield region, answer, ranking
 
 
 def _document(
@@ -198,7 +183,14 @@ def _document(
         "card_sha256": classifier.card_sha256,
         "version": __version__,
         "prior": prior,
-        "regions": [{**region.where, **answer.to_dict()} for region, answer in answers],
+        "regions": [
+            {
+                **region.where,
+                **answer.to_dict(),
+                **({} if ranking is None else {"candidates": candidates.document(ranking)}),
+            }
+            for region, answer, ranking in answers
+        ],
     }
 
 

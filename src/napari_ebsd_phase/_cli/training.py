@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from . import common
+from .interrupt import stop_on_interrupt
 from .settings import add_options, settings_of
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
     check_output(folder / "writable.csv", overwrite=True)
     start, origin = _start(args.start_from)
     with (
-        _stop_on_interrupt() as stopped,
+        stop_on_interrupt() as stopped,
         common.progress_bar(settings.steps, "training", quiet=args.quiet, unit="steps") as show,
     ):
         network = train(
@@ -163,20 +162,3 @@ def _device(name: str) -> str:
     if name == "cuda" and not available:
         raise InputError("this machine has no cuda device that torch can use: use --device cpu")
     return "cuda" if available and name != "cpu" else "cpu"
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question that can be asked; the second one interrupts."""
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -2,15 +2,17 @@
 """Which known crystal structure fits the patterns of a region."""
 
 from .agreement import View
-from .ranking import Candidate, Ranking, rank_candidates
+from .ranking import LEAST_AGREEMENT, Candidate, Ranking, rank_candidates
 from .structures import candidate_structures, structures_from
-from .typical_views import typical_views
+from .typical_views import check_possible, typical_views
 
 __all__ = [
+    "LEAST_AGREEMENT",
     "Candidate",
     "Ranking",
     "View",
     "candidate_structures",
+    "check_possible",
     "rank_candidates",
     "structures_from",
     "typical_views",

@@ -12,13 +12,13 @@ from ..mapping import scan_screen
 from ..preprocessing import prepare
 from ..regions.pool import spread_evenly
 from ..regions.views import SAME_VIEW, signatures
-from ..zone_axes import Geometry, geometry_from_file
+from ..zone_axes import Geometry, geometry_from_file, require_hough
 from .agreement import SETTINGS, View
 
 if TYPE_CHECKING:
     from ..scan import Scan
 
-__all__ = ["typical_views"]
+__all__ = ["check_possible", "typical_views"]
 
 _LOOKED_AT = 200
 
@@ -91,3 +91,15 @@ def _geometry(
     if projection_centre is not None:
         return Geometry(shape, projection_centre)
     return geometry_from_file(scan, *divmod(place, scan.shape[1]))
+
+
+def check_possible(scan: Scan, projection_centre: tuple[float, float, float] | None = None) -> None:
+    """Check, before any work, that structures can be compared with the patterns of a scan.
+
+    Raises
+    ------
+    InputError
+        If nobody says where the projection centre is, or PyEBSDIndex is not installed.
+    """
+    require_hough()
+    _geometry(scan, 0, projection_centre)

@@ -10,6 +10,7 @@ from .orientation import (
     hough_indexer,
     orientation_by_hough,
     orientation_from_file,
+    require_hough,
 )
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "hough_indexer",
     "orientation_by_hough",
     "orientation_from_file",
+    "require_hough",
     "rotation_of",
 ]

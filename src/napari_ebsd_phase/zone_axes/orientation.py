@@ -28,6 +28,7 @@ __all__ = [
     "hough_indexer",
     "orientation_by_hough",
     "orientation_from_file",
+    "require_hough",
 ]
 
 # Triplets of planes that Hough indexing may look up: some 100 MB, and five families of a cubic
@@ -248,6 +249,12 @@ def _voting_planes(phase: Phase) -> NDArray[np.int_]:
     return np.array(chosen)
 
 
+def require_hough() -> None:
+    """Check that Hough indexing is installed; an :class:`InputError` says how to get it."""
+    if find_spec("pyebsdindex") is None:
+        raise InputError("Hough indexing needs PyEBSDIndex: pip install 'pyebsdindex>=0.3.9,<0.4'")
+
+
 def hough_indexer(
     phase: Phase, geometry: Geometry, *, bands: int = 9, min_matched: int = 5
 ) -> Callable[[NDArray], Orientation]:
@@ -269,8 +276,7 @@ def hough_indexer(
     InputError
         If PyEBSDIndex is not installed, or the phase has no space group.
     """
-    if find_spec("pyebsdindex") is None:
-        raise InputError("Hough indexing needs PyEBSDIndex: pip install 'pyebsdindex>=0.3.9,<0.4'")
+    require_hough()
     from diffpy.structure import Lattice, Structure
     from kikuchipy.indexing import xmap_from_hough_indexing_data
     from orix.crystal_map import Phase, PhaseList

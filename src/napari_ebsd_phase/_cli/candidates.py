@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``identify --candidates``: which structures a region may be."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from . import common
+
+if TYPE_CHECKING:
+    from ..candidates import Ranking
+    from ..regions import Identification
+    from ..scan import Scan
+    from ..training.structures import Structure
+
+_LISTED = 10
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that ask for candidates."""
+    group = parser.add_argument_group(
+        "candidate structures (need the extra index and a projection centre)"
+    )
+    group.add_argument(
+        "--candidates",
+        action="store_true",
+        help="rank the structures of the bundled table that have the region's most probable "
+        "symmetries by how well their simulated bands agree with its patterns",
+    )
+    group.add_argument(
+        "--cif",
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        help="try the structures of these CIF files, or folders of them, too, whatever their "
+        "symmetry; without --candidates, them alone",
+    )
+    group.add_argument(
+        "--projection-centre",
+        type=_centre,
+        metavar="X,Y,Z",
+        help="in Bruker's convention, for files that do not tell (default: the file's)",
+    )
+    group.add_argument(
+        "--energy",
+        type=common.positive,
+        default=20.0,
+        metavar="KEV",
+        help="energy of the beam in keV (default: 20)",
+    )
+
+
+def _centre(text: str) -> tuple[float, float, float]:
+    """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``."""
+    try:
+        x, y, z = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected three numbers, as in 0.5,0.2,0.6, not {text!r}"
+        ) from None
+    return x, y, z
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is to be tried on each region.
+
+    Parameters
+    ----------
+    scan
+        Open scan.
+    table
+        Whether structures of the bundled table take part.
+    own
+        Structures that the user gave.
+    centre
+        Projection centre, None for that of the file.
+    energy
+        Of the beam in keV.
+    quiet
+        Whether to show no progress.
+    """
+
+    scan: Scan
+    table: bool
+    own: tuple[Structure, ...]
+    centre: tuple[float, float, float] | None
+    energy: float
+    quiet: bool
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, scan: Scan) -> Trial | None:
+        """From the options; None if nothing is to be tried.
+
+        Raises
+        ------
+        InputError
+            Before any work is done, if something that is needed is missing.
+        """
+        if not args.candidates and not args.cif:
+            if args.projection_centre is not None:
+                raise InputError("--projection-centre is for --candidates and --cif: add one")
+            return None
+        from ..candidates import check_possible, structures_from
+
+        check_possible(scan, args.projection_centre)
+        own = tuple(structures_from(args.cif))
+        return cls(scan, args.candidates, own, args.projection_centre, args.energy, args.quiet)
+
+    def rank(self, place: Any, answer: Identification, name: str) -> Ranking:
+        """Candidates of one region."""
+        import numpy as np
+
+        from ..candidates import candidate_structures, rank_candidates, typical_views
+
+        mask = np.zeros(self.scan.shape, dtype=bool)
+        mask[place] = True
+        structures = list(self.own)
+        if self.table:
+            structures += candidate_structures(answer.pairs)
+        views = typical_views(self.scan, mask, projection_centre=self.centre)
+        with common.progress_bar(
+            len(structures), f"{name}: structures", quiet=self.quiet, unit="structures"
+        ) as show:
+            return rank_candidates(
+                views,
+                structures,
+                energy_kev=self.energy,
+                progress=lambda done, _: show(done),
+            )
+
+
+def document(ranking: Ranking) -> dict[str, Any]:
+    """What the JSON document says of candidates."""
+    return {
+        "tried": len(ranking.candidates),
+        "fitting": len(ranking.fitting),
+        "ranking": [candidate.to_dict() for candidate in ranking.candidates],
+    }
+
+
+def report(ranking: Ranking) -> str:
+    """Table of the best candidates, and what it means."""
+    from ..candidates import LEAST_AGREEMENT
+
+    rows = [
+        [
+            "fits" if candidate in ranking.fitting else "",
+            f"{candidate.agreement:.2f}",
+            candidate.structure.formula,
+            str(candidate.structure.space_group),
+            f"{candidate.structure.point_group} {candidate.structure.bravais}",
+            ", ".join(f"{value:.3g}" for value in candidate.structure.cell),
+            candidate.structure.id,
+        ]
+        for candidate in ranking.candidates[:_LISTED]
+    ]
+    header = ["", "agreement", "formula", "space group", "symmetry", "cell", "name"]
+    table = common.table(header, rows, " r r   ")
+    count = len(ranking.candidates)
+    more = f", the best {_LISTED} shown" if count > _LISTED else ""
+    if not ranking.fitting:
+        said = f"none of them fits: that takes an agreement of {LEAST_AGREEMENT:.2f}"
+    elif len(ranking.fitting) == 1:
+        said = "one of them fits"
+    else:
+        said = f"{len(ranking.fitting)} of them fit about as well: these patterns cannot tell them"
+    return f"candidate structures: {count} tried{more}\n\n{table}\n\n- {said}"
