@@ -19,6 +19,7 @@ import numpy as np
 from napari_ebsd_phase.candidates import View, rank_candidates
 from napari_ebsd_phase.candidates.ranking import ALIKE, LEAST_AGREEMENT
 from napari_ebsd_phase.crystallography import laue_group
+from napari_ebsd_phase.training.band_patterns import atomic_numbers
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import load_materials
 from napari_ebsd_phase.training.pattern_simulation import FAST, GOOD, POOR, simulate_group
@@ -42,7 +43,7 @@ def main() -> None:
         stack, materials = load_materials(library)
         records = library.index
     rng = np.random.default_rng(args.seed)
-    known = [m for m in materials[args.split] if records[m.masters[0]].structure]
+    known = [m for m in materials[args.split] if records[m.masters[0]].structure and not m.apparent]
     order = rng.permutation(len(known))[: args.materials]
     right, same, other, places, fitting, alike = [], [], [], [], [], []
     for count, material in enumerate((known[i] for i in order), start=1):
@@ -70,7 +71,11 @@ def main() -> None:
 
 def rivals(truth, rng: np.random.Generator) -> tuple[list, list]:
     """Up to six other structures of its Laue group and lattice, and six of another lattice."""
-    everything = [s for s in load_structures() if s.volume < 700 and s.uid != truth.uid]
+    everything = [
+        s
+        for s in load_structures()
+        if s.volume < 700 and s.uid != truth.uid and atomic_numbers().keys() >= set(s.species)
+    ]
     group = laue_group(truth.point_group)
     near = [
         s for s in everything if s.bravais == truth.bravais and laue_group(s.point_group) == group

@@ -24,7 +24,7 @@ from napari_ebsd_phase.errors import InputError
 from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.training.band_patterns import band_master_pattern
 from napari_ebsd_phase.training.pattern_simulation import render
-from napari_ebsd_phase.training.structures import find_structures
+from napari_ebsd_phase.training.structures import find_structures, load_structures
 from napari_ebsd_phase.zone_axes import Geometry
 
 IRON_CIF = """data_iron
@@ -225,6 +225,14 @@ def test_candidates_have_the_symmetry_that_was_found():
 
 def test_the_most_probable_symmetry_counts_however_small():
     assert candidate_structures([("4/m", "tI", 0.04), ("4", "tI", 0.03)])
+
+
+def test_structures_that_nobody_can_simulate_are_no_candidates():
+    strange = [s for s in load_structures() if "Nh" in s.species]
+    assert strange
+    for structure in strange:
+        pairs = [(structure.point_group, structure.bravais, 1.0)]
+        assert structure not in candidate_structures(pairs)
 
 
 def test_structures_come_from_files_and_folders(tmp_path):

@@ -290,3 +290,10 @@ def test_a_closed_stream_is_no_failure(stream, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert out.exists()
+
+
+def test_an_unknown_option_leads_to_the_help_of_its_command(capsys):
+    assert main(["identify", "map.h5", "--nope"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "identify --help" in error

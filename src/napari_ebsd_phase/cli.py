@@ -48,6 +48,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (see {self.prog} --help)")
 
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """The same, but the hint on an unknown option leads to the help of its command."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            raise InputError(
+                f"unrecognized arguments: {' '.join(unknown)} "
+                f"(see {self.prog} {parsed.command} --help)"
+            )
+        return parsed
+
 
 class _Version(argparse.Action):
     """Looks the version up when it is asked for only."""

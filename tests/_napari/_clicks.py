@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLineEdit, QWidget
 
@@ -76,6 +78,18 @@ def classify(dock: MapDock, qtbot) -> None:
     open_section(dock.classify)
     click(dock.classify.start_button)
     qtbot.waitUntil(lambda: not dock.classify.job.run.is_running, timeout=LONG)
+
+
+@contextmanager
+def gone_after(thing: QObject, qtbot, timeout: int = 5000) -> Iterator[None]:
+    """Wait until Qt has deleted something.
+
+    With PySide6 `qtbot.waitSignal` cannot disconnect from the last signal of an object.
+    """
+    gone: list[bool] = []
+    thing.destroyed.connect(lambda: gone.append(True))
+    yield
+    qtbot.waitUntil(lambda: bool(gone), timeout=timeout)
 
 
 def texts(notices) -> list[str]:

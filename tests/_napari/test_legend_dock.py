@@ -32,6 +32,8 @@ from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, LEVELS, POINT_GR
 from napari_ebsd_phase.mapping import TileResult, classify_tiles
 from napari_ebsd_phase.samples import sample_path
 
+from ._clicks import gone_after
+
 # A part of the sample that has both phases and some boundaries.
 REGION = (slice(4, 24), slice(20, 50))
 MARGIN = (slice(None), slice(None))
@@ -517,7 +519,7 @@ def test_a_closed_legend_leaves_the_map_alone(viewer, dock, qtbot, tiles):
     wait_for(qtbot, dock, "not classified yet")
     layer = layer_for(viewer, session, "label")
 
-    with qtbot.waitSignal(dock.destroyed):
+    with gone_after(dock, qtbot):
         viewer.window.remove_dock_widget(dock)
         dock.deleteLater()
     for tile in tiles:
@@ -573,7 +575,7 @@ def save_with_dialog(qtbot, dock: LegendDock, button: QPushButton, path: Path) -
     dialog.setDirectory(str(path.parent))
     dialog.selectFile(str(path))
     box = dialog.findChild(QDialogButtonBox)
-    with qtbot.waitSignal(dialog.destroyed):
+    with gone_after(dialog, qtbot):
         QTest.mouseClick(
             box.button(QDialogButtonBox.StandardButton.Save), Qt.MouseButton.LeftButton
         )
@@ -627,7 +629,7 @@ def test_a_name_without_an_ending_gets_that_of_the_chosen_format(
     dialog.filterSelected.emit("Drawing (*.svg)")
     assert dialog.defaultSuffix() == "svg"
 
-    with qtbot.waitSignal(dialog.destroyed):
+    with gone_after(dialog, qtbot):
         dialog.reject()
     assert messages() == []
 

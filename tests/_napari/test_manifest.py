@@ -69,6 +69,7 @@ def test_docks_are_in_the_layers_menu(contributions):
         "EBSD phase mapping",
         "EBSD pattern",
         "EBSD phase legend",
+        "EBSD evidence on the sphere",
     ]
 
 

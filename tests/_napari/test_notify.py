@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from napari.settings import get_settings
+from napari.utils.notifications import notification_manager, show_console_notification
 from qtpy.QtWidgets import QPushButton
 
 from napari_ebsd_phase import InputError
@@ -73,3 +77,39 @@ def test_a_guarded_function_keeps_its_name_arguments_and_result():
 
     assert (add(1), add(1, second=5)) == (3, 6)
     assert (add.__name__, add.__doc__) == ("add", "Add.")
+
+
+@pytest.fixture
+def console_as_in_napari() -> Iterator[None]:
+    """Notifications are printed as napari prints them, unless it does so already."""
+    ready = notification_manager.notification_ready
+    printing = show_console_notification in ready.callbacks
+    if not printing:
+        ready.connect(show_console_notification)
+    level = get_settings().application.console_notification_level
+    yield
+    get_settings().application.console_notification_level = level
+    if not printing:
+        ready.disconnect(show_console_notification)
+
+
+def test_what_the_window_shows_is_not_on_the_terminal(console_as_in_napari, notices, capsys):
+    show_info("Figure saved as map.png")
+    show_error(InputError("the region is empty: mark at least one pattern"))
+
+    assert len(notices) == 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_failure_of_ours_is_on_the_terminal_too(console_as_in_napari, notices, capsys):
+    show_error(ZeroDivisionError("division by zero"))
+
+    assert "please report it" in capsys.readouterr().out
+
+
+def test_who_asks_napari_for_lines_on_the_terminal_gets_them(console_as_in_napari, capsys):
+    get_settings().application.console_notification_level = "info"
+
+    show_info("Figure saved as map.png")
+
+    assert "Figure saved as map.png" in capsys.readouterr().out

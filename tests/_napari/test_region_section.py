@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_ebsd_phase import load_scan
@@ -15,6 +16,7 @@ from napari_ebsd_phase._napari.layers import layer_for
 from napari_ebsd_phase.regions import identify
 from napari_ebsd_phase.samples import sample_path
 
+from ._canvas import LEFT, Canvas, move_mouse
 from ._clicks import LONG, choose, classify, click, dock_in, open_sample, open_section, texts
 
 PART = (slice(10, 14), slice(20, 26))
@@ -48,12 +50,26 @@ def run(dock, qtbot):
     return dock.region.result
 
 
-def test_nothing_selected_says_what_can_be(dock, notices):
+def test_nothing_selected_says_what_can_be(dock, viewer, qtbot):
     assert dock.region.chosen.text().startswith("Nothing is selected: draw a shape")
-    click(dock.region.identify_button)
+    assert not dock.region.identify_button.isEnabled()
 
-    (text,) = texts(notices)
-    assert "draw a shape" in text
+    shapes = draw(viewer)
+    assert dock.region.identify_button.isEnabled()
+    shapes.data = []
+
+    qtbot.waitUntil(lambda: not dock.region.identify_button.isEnabled())
+
+
+def test_the_whole_answer_is_in_view(dock, viewer, qtbot):
+    dock.window().resize(1366, 600)
+    open_section(dock.layers)
+    draw(viewer)
+    run(dock, qtbot)
+
+    answer = dock.region.answer
+    assert answer.height() < dock.height()
+    qtbot.waitUntil(lambda: answer.visibleRegion().boundingRect().height() == answer.height())
 
 
 def test_a_rectangle_is_identified_as_the_core_does(dock, viewer, qtbot, network):
@@ -123,8 +139,9 @@ def test_the_label_that_is_selected_in_a_map_is_identified(viewer, qtbot, notice
     dock = dock_in(viewer, qtbot)
     open_sample(dock, "nickel", qtbot)
     classify(dock, qtbot)
+    click(dock.layers.button("crystal_system"))
     layer = layer_for(viewer, dock.session, "crystal_system")
-    viewer.layers.selection.active = layer
+    assert viewer.layers.selection.active is layer
     value = int(layer.data[1, 1])
     layer.selected_label = value
     open_section(dock.region)
@@ -189,3 +206,25 @@ def test_a_button_lets_one_draw_on_the_map_without_a_word_from_napari(dock, view
     assert viewer.layers.selection.active is layer
     assert [other.name for other in viewer.layers].count(layer.name) == 1
     assert not notices
+
+
+def test_a_polygon_drawn_with_the_mouse_is_identified(dock, viewer, qtbot):
+    canvas, session = Canvas(viewer, dock), dock.session
+    click(dock.region.draw_buttons["add_polygon"])
+    corners = [(4, 4), (4, 16), (12, 16), (12, 4)]
+    for row, col in corners:
+        point = canvas.point(session, row, col)
+        move_mouse(canvas.widget, point)
+        canvas.click(session, row, col)
+        qtbot.wait(350)  # two clicks in less time are a double click
+    QTest.mouseDClick(canvas.widget, LEFT, pos=canvas.point(session, *corners[-1]))
+
+    (layer,) = [layer for layer in viewer.layers if layer.name == "patterns: Region"]
+    # The tool is put down, so that the next click asks for a pattern.
+    qtbot.waitUntil(lambda: layer.mode == "pan_zoom")
+    assert layer.selected_data == {0}
+    np.testing.assert_allclose(layer.data[0], corners, atol=0.5)
+    qtbot.waitUntil(lambda: dock.region.identify_button.isEnabled())
+    result = run(dock, qtbot)
+    assert 80 < result.patterns < 130
+    assert "the shape in 'patterns: Region'" in dock.region.answer.evidence.text()

@@ -7,6 +7,8 @@ import gc
 import math
 import shutil
 import threading
+import traceback
+import warnings
 import weakref
 
 import numpy as np
@@ -15,16 +17,20 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_ebsd_phase import InputError, PhaseMap, classify, load_classifier, load_scan
-from napari_ebsd_phase._napari.layers import MAP_ROLES, add_scan, layer_for
+from napari_ebsd_phase._napari.layer_maker import warm_up_labels
+from napari_ebsd_phase._napari.layers import MAP_ROLES, add_scan, layer_for, show_level
 from napari_ebsd_phase._napari.run import ClassificationRun, would_resume
 from napari_ebsd_phase._napari.session import role_of, sessions
 from napari_ebsd_phase.samples import sample_path
+
+from ._clicks import gone_after
 
 # Batches of other sizes may add up in another order: the last digits of float32.
 CLOSE = {"rtol": 1e-3, "atol": 1e-5}
 LONG = 120_000
 
 PART = (slice(5, 25), slice(10, 50))
+SOME = (slice(0, 2), slice(0, 5))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,10 @@ def run(qtbot):
 def workers() -> list[threading.Thread]:
     names = ("ebsd-phase-classify", "read-patterns")
     return [thread for thread in threading.enumerate() if thread.name.startswith(names)]
+
+
+def map_roles(viewer) -> list[str]:
+    return [role_of(layer) for layer in viewer.layers if role_of(layer) in MAP_ROLES]
 
 
 def start(run, viewer, session, **settings) -> None:
@@ -233,7 +243,7 @@ def test_only_one_run_at_a_time(qtbot, viewer, duplex, run):
 
 
 def test_cancelled_before_the_network_is_there_changes_nothing(qtbot, viewer, duplex, run):
-    run_to_the_end(qtbot, run, viewer, duplex, region=(slice(0, 2), slice(0, 5)))
+    run_to_the_end(qtbot, run, viewer, duplex, region=SOME)
     before = duplex.phase_map
 
     start(run, viewer, duplex, prior="cubic")
@@ -299,7 +309,7 @@ def test_a_run_goes_with_its_dock(qtbot, viewer, duplex):
     run_until(qtbot, run, viewer, duplex, 100)
 
     viewer.window.remove_dock_widget(dock)
-    with qtbot.waitSignal(run.destroyed, timeout=LONG):
+    with gone_after(run, qtbot, timeout=LONG):
         dock.deleteLater()
 
     qtbot.waitUntil(lambda: not workers(), timeout=60_000)
@@ -354,7 +364,7 @@ def test_a_file_that_breaks_is_reported_and_what_is_done_stays(qtbot, viewer, ru
 def test_a_wrong_request_is_reported_and_costs_no_result(
     qtbot, viewer, duplex, run, settings, message
 ):
-    run_to_the_end(qtbot, run, viewer, duplex, region=(slice(0, 2), slice(0, 5)))
+    run_to_the_end(qtbot, run, viewer, duplex, region=SOME)
 
     with qtbot.waitSignals([run.failed, run.finished], timeout=LONG, order="strict") as ended:
         run.start(viewer, duplex, **{"device": "cpu"} | settings)
@@ -392,13 +402,46 @@ def test_the_threshold_is_the_one_asked_for(qtbot, viewer, run, classifier):
     assert session.phase_map.provenance["network_sha256"] == classifier.sha256
 
 
-def test_the_layers_come_one_by_one_in_their_order(qtbot, viewer, duplex, run):
-    run_to_the_end(qtbot, run, viewer, duplex, region=(slice(0, 2), slice(0, 5)))
+def test_only_the_layer_that_is_looked_at_is_made_while_the_map_fills(qtbot, viewer, duplex, run):
+    run_to_the_end(qtbot, run, viewer, duplex, region=SOME)
 
-    roles = [role_of(layer) for layer in viewer.layers if role_of(layer) in MAP_ROLES]
-    assert roles == list(MAP_ROLES)
+    assert map_roles(viewer) == ["label"]
+
+
+def test_the_other_layers_come_one_by_one_in_their_order(qtbot, viewer, duplex, run):
+    made = []
+    viewer.layers.events.inserted.connect(lambda event: made.append(role_of(event.value)))
+
+    run_to_the_end(qtbot, run, viewer, duplex, region=SOME)
+    qtbot.waitUntil(lambda: len(map_roles(viewer)) == len(MAP_ROLES), timeout=LONG)
+
+    assert made[0] == "label"
+    assert map_roles(viewer) == list(MAP_ROLES)
     assert role_of(viewer.layers.selection.active) == "label"
     assert [role_of(layer) for layer in viewer.layers if layer.visible][-1] == "label"
+
+
+def test_a_level_that_is_asked_for_is_made_at_once(qtbot, viewer, duplex, run):
+    run_until(qtbot, run, viewer, duplex, 100)
+
+    show_level(viewer, duplex, "laue_group")
+
+    assert map_roles(viewer) == ["laue_group", "label"]
+    assert [role_of(layer) for layer in viewer.layers if layer.visible][1:] == ["laue_group"]
+    assert role_of(viewer.layers.selection.active) == "laue_group"
+
+
+def test_python_looks_for_garbage_among_new_things_only_while_a_map_fills(
+    qtbot, viewer, duplex, run
+):
+    before = gc.get_freeze_count()
+
+    run_until(qtbot, run, viewer, duplex, 100)
+    during = gc.get_freeze_count()
+    run.cancel()
+
+    assert during > before
+    assert gc.get_freeze_count() == 0
 
 
 def test_the_last_layers_come_after_a_cancel_too(qtbot, viewer, duplex, run):
@@ -420,10 +463,26 @@ def test_the_last_layers_come_after_a_cancel_too(qtbot, viewer, duplex, run):
 def test_a_network_that_is_warmed_up_is_the_one_that_runs(qtbot, viewer, duplex, run):
     run.warm_up("default", device="cpu")
 
-    how = run_to_the_end(qtbot, run, viewer, duplex, region=(slice(0, 2), slice(0, 5)))
+    how = run_to_the_end(qtbot, run, viewer, duplex, region=SOME)
 
     assert how == "done"
     qtbot.waitUntil(
         lambda: not any(t.name == "ebsd-phase-warm-up" for t in threading.enumerate()),
         timeout=LONG,
     )
+
+
+def test_what_is_warmed_up_in_a_thread_makes_no_layer_there(monkeypatch):
+    # The interface may make layers meanwhile, and napari hides warnings while it makes colours.
+    entered = []
+    enter = warnings.catch_warnings.__enter__
+    warm_up_labels()  # compiled now: numba does the same while it compiles
+
+    def noted(self):
+        entered.append(traceback.extract_stack()[-2].filename)
+        return enter(self)
+
+    monkeypatch.setattr(warnings.catch_warnings, "__enter__", noted)
+    warm_up_labels()
+
+    assert [name for name in entered if "napari" in name] == []

@@ -28,8 +28,8 @@ def add(commands: common.Commands) -> None:
         run,
         summary="classify the bundled samples: files and a summary",
         description="Classify the samples that come with the program (measured nickel and silicon, "
-        "a simulated\nduplex steel), write a table, a picture and the full result of each, and "
-        "compare with the\nknown answer.",
+        "simulated\naustenite and ferrite), write a table, a picture and the full result of each, "
+        "and compare with\nthe known answer.",
         examples=("napari-ebsd-phase demo", "napari-ebsd-phase demo -o results"),
     )
     parser.add_argument(

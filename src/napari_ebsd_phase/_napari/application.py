@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
 # As napari calls them when they are opened from a menu: so its menus find them again.
 _TITLE = "{} (EBSD phase)"
@@ -43,18 +44,14 @@ def open_viewer(
     opened = None if source is None else open_source(source, grid=grid, tell=notes.append)
 
     from napari import Viewer
-    from napari.layers import Layer
     from qtpy.QtCore import QTimer
 
-    from .layers import adopt
+    from .arrange import show_layers
 
     viewer = Viewer(show=show)
     add_docks(viewer)
     if opened is not None:
-        session, layers = opened
-        adopt(viewer, session)
-        for data in layers:
-            viewer.add_layer(Layer.create(*data))
+        show_layers(viewer, *opened)
     # Before the window is laid out, it has no place for notes, and the map fits in no frame.
     QTimer.singleShot(0, viewer.reset_view)
     for note in notes:
@@ -62,8 +59,11 @@ def open_viewer(
     return viewer
 
 
-def add_docks(viewer: Viewer) -> None:
-    """Open the docks of the plugin as tabs of one place, which is all that a small screen has."""
+def add_docks(viewer: Viewer) -> tuple[QWidget, ...]:
+    """Open the docks of the plugin as tabs of one place, which is all that a small screen has.
+
+    Returns them: mapping, pattern, legend.
+    """
     from qtpy.QtCore import QTimer
 
     from .click_opens import ClickOpens
@@ -71,22 +71,18 @@ def add_docks(viewer: Viewer) -> None:
     from .map_dock import MapDock
     from .pattern_dock import PatternDock
 
-    pattern = PatternDock(viewer)
+    mapping, pattern, legend = MapDock(viewer), PatternDock(viewer), LegendDock(viewer)
+    named = {"EBSD phase mapping": mapping, "EBSD pattern": pattern, "EBSD phase legend": legend}
     frames = [
         viewer.window.add_dock_widget(
             dock, name=_TITLE.format(name), area="right", tabify=number > 0
         )
-        for number, (dock, name) in enumerate(
-            (
-                (MapDock(viewer), "EBSD phase mapping"),
-                (pattern, "EBSD pattern"),
-                (LegendDock(viewer), "EBSD phase legend"),
-            )
-        )
+        for number, (name, dock) in enumerate(named.items())
     ]
     ClickOpens(viewer, pattern, frames[1])
     # Which tab lies on top is decided when the window is laid out.
     QTimer.singleShot(0, frames[0].raise_)
+    return mapping, pattern, legend
 
 
 def run() -> None:

@@ -7,9 +7,13 @@ then warns of inconsistent units and shows none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from napari.layers import Shapes
+from napari.layers.base import ActionType
+from qtpy.QtCore import QTimer
 
 from .layers import geometry
 
@@ -46,19 +50,35 @@ def draw_region(viewer: Viewer, session: MapSession, tool: str) -> Shapes:
 
 def _existing(viewer: Viewer, session: MapSession) -> Shapes | None:
     for layer in reversed(viewer.layers):
-        if isinstance(layer, Shapes) and layer.name.startswith(_name(session)):
+        if isinstance(layer, Shapes) and layer.name.startswith(region_name(session)):
             return layer
     return None
 
 
 def _new(viewer: Viewer, session: MapSession) -> Shapes:
-    layer = Shapes(ndim=2, name=_name(session), **geometry(session))
+    layer = Shapes(ndim=2, name=region_name(session), **geometry(session))
     viewer.add_layer(layer)
     layer.current_edge_color = "white"
     layer.current_face_color = "transparent"
     layer.current_edge_width = _EDGE
+    layer.events.data.connect(_on_drawn)
     return layer
 
 
-def _name(session: MapSession) -> str:
+def _on_drawn(event: Any) -> None:
+    """Put the tool down when a shape is finished: the next click is meant for the map again."""
+    if event.action == ActionType.ADDED and event.source.mode in TOOLS:
+        # napari is still at it.
+        QTimer.singleShot(0, partial(_put_down, weakref.ref(event.source)))
+
+
+def _put_down(reference: weakref.ref[Shapes]) -> None:
+    layer = reference()
+    if layer is not None and layer.mode in TOOLS:
+        layer.mode = "pan_zoom"
+        layer.selected_data = {len(layer.data) - 1}
+
+
+def region_name(session: MapSession) -> str:
+    """What the layers are called in which regions of a map are drawn."""
     return f"{session.name}: {_TITLE}"

@@ -102,6 +102,8 @@ class LabelCache:
             quality_threshold=phase_map.quality_threshold,
         )
         rows, cols = phase_map.shape
+        if not phase_map.done.any():
+            return cache
         height = max(1, _PATTERNS // cols)
         for start in range(0, rows, height):
             part = slice(start, start + height)

@@ -2,18 +2,20 @@
 """Make the layers of a phase map one at a time.
 
 napari takes a tenth of a second and more to add a layer, whatever its size. All of them at once
-would stop the interface for a second or two, just when the map is to appear.
+would stop the interface for a second or two, just when the map is to appear. So the one that is
+looked at is made first, others when they are asked for, and those that are left in moments when
+the user does nothing.
 """
 
 from __future__ import annotations
 
 import weakref
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layers import LABEL_ROLES, MAP_ROLES, adopt, colors, layer_for, map_layer
-from .session import role_of, session_of
+from .layers import LABEL_ROLES, MAP_ROLES, adopt, colors, insert_layer, layer_for
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -61,27 +63,24 @@ class LayerMaker:
         viewer, session = self._viewer(), self._session()
         if not self.missing or viewer is None or session is None:
             return
-        from napari.layers import Layer
-
         role = self._missing.pop(0)
+        if layer_for(viewer, session, role) is not None:
+            return  # somebody has asked for it meanwhile
         active = viewer.layers.selection.active
-        viewer.layers.insert(_place(viewer, session, role), Layer.create(*map_layer(session, role)))
+        insert_layer(viewer, session, role)
         if role != MAP_ROLES[-1] and active is not None:
             viewer.layers.selection.active = active
         session.changed.emit("layers")
 
 
 def warm_up_labels() -> None:
-    """Let napari compile what draws our labels, which takes seconds; for a thread of its own."""
-    from napari.layers import Labels
+    """Load and compile what napari draws our labels with; for a thread of its own.
 
-    Labels(np.zeros((1, 1), np.uint8), colormap=colors(MAP_ROLES[-1]))
+    It takes seconds. No layer is made: that changes Python's warning filters for a moment, which
+    belong to all threads, and one that the interface makes at the same time would find them as they
+    are not meant to be.
+    """
+    import_module("pandas")  # holds the features of a layer
+    from napari.utils.colormaps import DirectLabelColormap
 
-
-def _place(viewer: Viewer, session: MapSession, role: str) -> int:
-    """Where in the list of layers a role belongs: below those that lie on it."""
-    above = MAP_ROLES[MAP_ROLES.index(role) + 1 :]
-    for index, layer in enumerate(viewer.layers):
-        if session_of(layer) is session and role_of(layer) in above:
-            return index
-    return len(viewer.layers)
+    DirectLabelColormap(color_dict=colors(MAP_ROLES[-1])).map(np.zeros((1, 1), np.uint8))

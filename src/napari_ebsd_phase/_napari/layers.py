@@ -43,6 +43,9 @@ TITLES: Final = {
     "vendor_phases": "Vendor phases",
 }
 
+# Share of the grey levels of a map that are darker than its darkest pixel.
+_FOOT: Final = 0.25
+
 _COLORMAPS: Final = {"confidence": "viridis", "quality": "gray"}
 
 
@@ -60,8 +63,12 @@ def scan_layers(session: MapSession) -> list[LayerData]:
     scan = session.scan
     if scan is None:
         return []
+    means = mean_intensity(scan)
+    low, high = float(means.min()), float(means.max())
+    # The darkest pattern is not as black as where there is no map.
+    limits = {"contrast_limits": (low - _FOOT * (high - low), high)} if low < high else {}
     found: list[LayerData] = [
-        (mean_intensity(scan), _settings(session, "mean_intensity") | {"colormap": "gray"}, "image")
+        (means, _settings(session, "mean_intensity") | {"colormap": "gray"} | limits, "image")
     ]
     phases = vendor_phases(scan.crystal_map, scan.shape)
     if phases is not None:
@@ -140,6 +147,8 @@ def add_scan(viewer: Viewer, scan: Scan, *, name: str | None = None) -> MapSessi
         session.close()
         raise
     _add(viewer, session, layers)
+    # Not the vendor's phases, which are hidden at first.
+    viewer.layers.selection.active = layer_for(viewer, session, "mean_intensity")
     return session
 
 
@@ -152,21 +161,42 @@ def add_result(viewer: Viewer, session: MapSession) -> None:
     session.changed.emit("layers")
 
 
+def insert_layer(viewer: Viewer, session: MapSession, role: str) -> None:
+    """Make the layer of a role, below those that lie on it; napari selects it."""
+    from napari.layers import Layer
+
+    layer = Layer.create(*map_layer(session, role))
+    viewer.layers.insert(_place(viewer, session, role), layer)
+
+
+def hide_map(viewer: Viewer, session: MapSession) -> None:
+    """Hide what is there of the layers of a phase map."""
+    for layer, _ in _layers_of_map(viewer, session):
+        layer.visible = False
+
+
 def refresh_layers(viewer: Viewer, session: MapSession) -> None:
-    """Draw what has changed in the phase map of a session."""
-    cache = session.cache
-    if cache is None:
-        return
-    for layer in list(viewer.layers):
-        role = role_of(layer)
-        if role not in MAP_ROLES or session_of(layer) is not session:
-            continue
-        values = cache.values(role)
+    """Show all that has changed in the phase map of a session."""
+    draw_layers(viewer, session)
+    describe_layers(viewer, session)
+
+
+def draw_layers(viewer: Viewer, session: MapSession) -> None:
+    """Draw on the canvas what has changed in the phase map of a session."""
+    for layer, role in _layers_of_map(viewer, session):
+        assert session.cache is not None
+        values = session.cache.values(role)
         if layer.data is not values:
             layer.data = values
+        layer.refresh(extent=False, highlight=False, thumbnail=False)
+
+
+def describe_layers(viewer: Viewer, session: MapSession) -> None:
+    """Say with the layers of a phase map, and with their thumbnails, what they hold now."""
+    for layer, role in _layers_of_map(viewer, session):
         if role in LABEL_ROLES and layer.visible and hasattr(layer, "features"):
             layer.features = features(session, role)
-        layer.refresh(extent=False, highlight=False)
+        layer.refresh(extent=False, highlight=False, data_displayed=False)
 
 
 def layer_for(viewer: Viewer, session: MapSession, role: str) -> Layer | None:
@@ -178,7 +208,13 @@ def layer_for(viewer: Viewer, session: MapSession, role: str) -> Layer | None:
 
 
 def show_level(viewer: Viewer, session: MapSession, role: str) -> None:
-    """Show the layer of a role and hide the others of the phase map."""
+    """Show the layer of a role, made if there is none, and hide the others of the phase map."""
+    active = viewer.layers.selection.active
+    if session.cache is not None and layer_for(viewer, session, role) is None:
+        adopt(viewer, session)
+        insert_layer(viewer, session, role)
+        if active is not None and session_of(active) is not session:
+            viewer.layers.selection.active = active
     for layer in list(viewer.layers):
         if session_of(layer) is not session or role_of(layer) not in MAP_ROLES:
             continue
@@ -186,7 +222,6 @@ def show_level(viewer: Viewer, session: MapSession, role: str) -> None:
         if layer.visible != wanted:
             layer.visible = wanted
     shown = layer_for(viewer, session, role)
-    active = viewer.layers.selection.active
     if shown is not None and (active is None or session_of(active) is session):
         # The status bar talks about the selected layer.
         viewer.layers.selection.active = shown
@@ -251,6 +286,23 @@ def _settings(session: MapSession, role: str) -> dict[str, Any]:
         **geometry(session),
         "metadata": {METADATA_KEY: {"session": session, "role": role}},
     }
+
+
+def _layers_of_map(viewer: Viewer, session: MapSession) -> list[tuple[Layer, str]]:
+    """Layers of the phase map of a session, and their roles; none without a phase map."""
+    found = [(layer, role_of(layer)) for layer in viewer.layers if session_of(layer) is session]
+    if session.cache is None:
+        return []
+    return [(layer, role) for layer, role in found if role in MAP_ROLES]
+
+
+def _place(viewer: Viewer, session: MapSession, role: str) -> int:
+    """Where in the list of layers a role belongs: below those that lie on it."""
+    above = MAP_ROLES[MAP_ROLES.index(role) + 1 :]
+    for index, layer in enumerate(viewer.layers):
+        if session_of(layer) is session and role_of(layer) in above:
+            return index
+    return len(viewer.layers)
 
 
 def _add(viewer: Viewer, session: MapSession, layers: list[LayerData]) -> None:

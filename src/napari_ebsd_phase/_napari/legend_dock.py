@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari.viewer
 import numpy as np
@@ -13,6 +13,7 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from .dock_tabs import SharedTabs
 from .figure import FIGURE_SUFFIXES, LEGEND_SUFFIXES, save_figure, save_legend
 from .follow import Connections, Follower
 from .label_visibility import hidden_labels, keep_hidden, not_shown, set_hidden
@@ -22,6 +23,9 @@ from .legend_table import LegendTable
 from .notify import guarded, show_info
 from .section import wrapped
 from .session import MapSession, role_of, session_of
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
 
 _NOTHING_OPEN = "Open an EBSD file or a sample to begin"
 _NO_MAP = "Nothing is classified yet: press Start in the dock EBSD phase mapping"
@@ -52,6 +56,7 @@ class LegendDock(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        SharedTabs(self, "legend")
         # napari hands plugins a proxy of the viewer; weak references need what lasts.
         viewer = getattr(viewer, "__wrapped__", viewer)
         self._viewer = weakref.ref(viewer)
@@ -134,6 +139,10 @@ class LegendDock(QWidget):
         self.table.show_rows(rows)
         self._show_state()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._soon(_SOON)
+
     def save_figure(self, path: str | Path) -> None:
         """Save the map as it is shown to ``.png``, ``.svg`` or ``.pdf``.
 
@@ -212,7 +221,9 @@ class LegendDock(QWidget):
 
     @guarded
     def _on_timer(self) -> None:
-        self.update_now()
+        # While a map fills, nothing is counted that nobody sees.
+        if self.isVisible() or self.session is None or not self.session.running:
+            self.update_now()
 
     def _on_session(self, session: MapSession | None) -> None:
         self._soon(_SOON)

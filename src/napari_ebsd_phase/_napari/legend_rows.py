@@ -121,6 +121,9 @@ def count_labels(
     height = max(1, _PART // values.shape[1])
     for start in range(0, len(values), height):
         part = slice(start, start + height)
+        if not done[part].any():
+            counts[NOT_DONE] += done[part].size
+            continue
         bins = np.where(done[part], values[part], np.uint8(NOT_DONE)).ravel().astype(np.intp)
         counts += np.bincount(bins, minlength=NOT_DONE + 1)
         sums += np.bincount(bins, probability[part].ravel(), minlength=NOT_DONE + 1)

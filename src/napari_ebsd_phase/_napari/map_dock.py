@@ -6,10 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import napari.viewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from .classify_section import ClassifySection
+from .dock_tabs import SharedTabs
 from .export_section import ExportSection
 from .follow import Follower
 from .layers_section import LayersSection
@@ -60,7 +61,7 @@ class MapDock(QWidget):
         # napari hands a proxy to plugins. Layers that come through it are proxies, too, which are
         # not the layers of the viewer to whoever compares them.
         viewer = getattr(viewer, "__wrapped__", viewer)
-        self.setObjectName("ebsd-phase-mapping")
+        SharedTabs(self, "mapping")
         self.scan = ScanSection(viewer)
         self.classify = ClassifySection(viewer)
         self.layers = LayersSection(viewer)
@@ -72,6 +73,7 @@ class MapDock(QWidget):
         self._count.setInterval(_COUNT_MS)
         self._count.timeout.connect(self._count_labels)
         self.classify.ran.connect(self._on_ran)
+        self.region.answered.connect(self._on_answered)
         self._lay_out()
         self._follower = Follower(viewer, self, "_show", "_on_changed")
         self.scan.set_open(True)
@@ -166,10 +168,25 @@ class MapDock(QWidget):
             self.export.set_open(False)
 
     @guarded
+    def _on_answered(self) -> None:
+        # When the answer has its height.
+        QTimer.singleShot(0, self._scroll_to_answer)
+
+    @guarded
+    def _scroll_to_answer(self) -> None:
+        """Bring the whole answer into view, or where it is too high for that its beginning."""
+        answer, bar = self.region.answer, self._area.verticalScrollBar()
+        top = answer.mapTo(self._content, QPoint(0, 0)).y()
+        bottom = top + answer.height()
+        wanted = max(bar.value(), bottom - self._area.viewport().height())
+        bar.setValue(min(wanted, top))
+
+    @guarded
     def _on_ran(self) -> None:
         if not self._count.isActive():
             self._count.start()
 
     @guarded
     def _count_labels(self) -> None:
-        self.layers.refresh()
+        if self.layers.body.isVisible():
+            self.layers.refresh()

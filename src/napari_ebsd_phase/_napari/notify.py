@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -40,16 +41,41 @@ def show_error(error: BaseException) -> None:
     # napari's notifications alone, not napari: this module is imported with the reader.
     from napari.utils import notifications
 
-    if not isinstance(error, InputError):
+    if isinstance(error, InputError):
+        with _in_the_window_alone():
+            notifications.show_error(error_text(error))
+    else:
         _log.debug("unexpected error", exc_info=error)
-    notifications.show_error(error_text(error))
+        notifications.show_error(error_text(error))
 
 
 def show_info(text: str) -> None:
     """Show one sentence as a notification of napari."""
     from napari.utils import notifications
 
-    notifications.show_info(text)
+    with _in_the_window_alone():
+        notifications.show_info(text)
+
+
+@contextmanager
+def _in_the_window_alone() -> Iterator[None]:
+    """Keep notifications off the terminal where the user has not asked for them there.
+
+    napari prints all of them: "none", the default of its preference *Console notification level*,
+    is its lowest level, not the highest. Whoever chooses another level gets what it stands for.
+    """
+    from napari.settings import get_settings
+    from napari.utils.notifications import (
+        NotificationSeverity,
+        notification_manager,
+        show_console_notification,
+    )
+
+    if get_settings().application.console_notification_level == NotificationSeverity.NONE:
+        with notification_manager.notification_ready.blocker(show_console_notification):
+            yield
+    else:
+        yield
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..crystallography import names
+from .dock_tabs import SharedTabs
 from .explain_worker import (
     Answer,
     Explainer,
@@ -68,6 +69,7 @@ class PatternDock(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        SharedTabs(self, "pattern")
         # napari hands plugins a proxy of the viewer; weak references need what lasts.
         viewer = getattr(viewer, "__wrapped__", viewer)
         self._tickets = count(1)

@@ -90,9 +90,12 @@ def read(path: str | list[str]) -> list[Any]:
         notify.show_error(error)
         return list(_NO_LAYERS)
     if viewer is not None:
+        from .arrange import frame_soon, step_aside
         from .layers import adopt, geometry
 
+        step_aside(viewer)
         adopt(viewer, session)
+        frame_soon(viewer, session)
         layers = [(data, settings | geometry(session), kind) for data, settings, kind in layers]
     return list(layers)
 

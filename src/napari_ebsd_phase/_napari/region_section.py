@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels, Shapes
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -56,6 +56,9 @@ class RegionSection(Section):
     classify
         Where network, class prior and device are chosen.
     """
+
+    #: There is an answer to be seen.
+    answered = Signal()
 
     def __init__(self, viewer: Viewer, classify: ClassifySection) -> None:
         super().__init__("&Region", "What the selected part of the map is, from all its patterns")
@@ -140,17 +143,19 @@ class RegionSection(Section):
 
     def _describe(self) -> None:
         """Say what would be identified now."""
+        selected = False
         try:
             chosen = self._choose()
         except InputError as error:
             text = str(error)
             self.chosen.setText(f"{text[0].upper()}{text[1:]}.")
         else:
+            selected = True
             plural = "pattern" if chosen.count == 1 else "patterns"
             self.chosen.setText(f"Selected: {chosen.text}, {chosen.count:,} {plural}.")
         session = self.session
         there = session is not None and session.scan is not None and not session.closed
-        self.identify_button.setEnabled(there and self._work is None)
+        self.identify_button.setEnabled(selected and there and self._work is None)
         for button in self.draw_buttons.values():
             button.setEnabled(session is not None and not session.closed)
 
@@ -211,7 +216,7 @@ class RegionSection(Section):
     def _show_busy(self, busy: bool) -> None:
         self.cancel_button.setVisible(busy)
         self.progress.setVisible(busy)
-        self.identify_button.setEnabled(not busy and self.session is not None)
+        self._describe()
 
     @guarded
     def _on_progress(self, done: int, total: int) -> None:
@@ -223,6 +228,7 @@ class RegionSection(Section):
         self._result = result
         self.answer.show_result(result)
         self.answer.show()
+        self.answered.emit()
 
     @guarded
     def _on_failed(self, error: Exception) -> None:
@@ -232,7 +238,6 @@ class RegionSection(Section):
     def _on_ended(self) -> None:
         self._work = None
         self._show_busy(False)
-        self._describe()
 
 
 class _Answer(QWidget):

@@ -17,10 +17,10 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from .. import __version__
 from ..errors import InputError
 from ..map_request import Region, region_mask
-from ..mapping import TileResult
 from .cards import read_card
+from .idle import Rest
 from .layer_maker import LayerMaker, warm_up_labels
-from .layers import refresh_layers
+from .layers import MAP_ROLES, describe_layers, draw_layers, hide_map, layer_for
 from .network_loader import NetworkLoader
 from .run_job import Job
 from .run_worker import Ended, Prepared, Request, Worker
@@ -39,8 +39,8 @@ _FETCH_FOR = 0.015
 _DRAW_EVERY = 0.15
 _DRAW_SHARE = 0.25
 
-# Seconds between two new layers while the map fills in.
-_LAYER_EVERY = 1.0
+# Seconds between two texts and thumbnails of what is drawn.
+_WORDS_EVERY = 1.0
 
 
 def would_resume(session: MapSession, network: str | Path | None, *, prior: str = "known") -> bool:
@@ -103,7 +103,7 @@ class ClassificationRun(QObject):
         self._loader = loader or NetworkLoader()
         self._job: Job | None = None
         self._maker: LayerMaker | None = None
-        self._next_layer = 0.0
+        self._rest: Rest | None = None
         # Shared with what is called when this object is no more: the job under way, if any.
         self._jobs: list[Job] = []
         self._last_worker: Worker | None = None
@@ -217,7 +217,7 @@ class ClassificationRun(QObject):
         job = self._job
         if job is None:
             # Nobody waits for anything but the last layers.
-            self._guarded(self._make_layer_in_time)
+            self._guarded(self._make_layer_at_rest)
             if self._maker is None:
                 self._timer.stop()
         elif job.is_wanted():
@@ -234,37 +234,51 @@ class ClassificationRun(QObject):
 
     def _take(self, job: Job) -> None:
         """Take what the worker has found, for a moment, and draw it if it is time to."""
+        if job.bare:
+            self._make_first_layer(job)
+            return
         until = time.perf_counter() + _FETCH_FOR
         while time.perf_counter() < until and self._take_one(job):
             pass
         if self._job is not job:
             return
-        if job.dirty and time.perf_counter() >= job.next_drawing:
+        now = time.perf_counter()
+        # One thing a turn: between two of them the window answers.
+        if job.dirty and now >= job.next_drawing:
             self._draw(job)
-        elif job.ended is None:
-            if job.refined:
-                self._make_layer_in_time()
-        elif self._maker is not None:
-            self._make_layer()
-        elif not job.dirty:
+        elif job.stale and (now >= job.next_words or job.ended is not None):
+            self._describe(job)
+        elif job.ended is not None and not job.dirty:
             self._finish(job.ended)
 
-    def _make_layer_in_time(self) -> None:
-        if time.perf_counter() >= self._next_layer:
+    def _make_layer_at_rest(self) -> None:
+        if self._rest is None:
+            self._rest = Rest()
+        if self._rest.has_come():
             self._make_layer()
-            self._next_layer = time.perf_counter() + _LAYER_EVERY
 
     def _make_layer(self) -> None:
         if self._maker is not None:
             self._maker.make_one()
             if not self._maker.missing:
-                self._maker = None
+                self._maker = self._rest = None
+
+    def _make_first_layer(self, job: Job) -> None:
+        viewer, session = job.viewer(), job.session()
+        job.bare = False
+        if viewer is not None and session is not None:
+            # A preview of the quality would leave its colour bar beside the names.
+            hide_map(viewer, session)
+        self._make_layer()
 
     def _take_rest(self, job: Job) -> None:
+        if job.bare:
+            self._make_first_layer(job)
         while self._take_one(job):
             pass
         if self._job is job:
             self._draw(job)
+            self._describe(job)
 
     def _take_one(self, job: Job) -> bool:
         """Take one message of the worker; False if there is none, or it took long."""
@@ -281,13 +295,11 @@ class ClassificationRun(QObject):
         if isinstance(message, Prepared):
             job.prepare(session, message)
             self._maker = LayerMaker(viewer, session)
-            self._make_layer()
-            self._next_layer = time.perf_counter() + _LAYER_EVERY
+            job.bare = layer_for(viewer, session, MAP_ROLES[-1]) is None
             job.dirty = True  # after a change of the map other layers show the one before
             return False
         session.fill(message)
         job.dirty = True
-        job.refined = job.refined or isinstance(message, TileResult)
         seconds_left = job.count(message.size)
         self.progressed.emit(job.done, job.total, seconds_left)
         return self._job is job
@@ -303,10 +315,16 @@ class ClassificationRun(QObject):
         if viewer is None or session is None:
             return
         started = time.perf_counter()
-        refresh_layers(viewer, session)
+        draw_layers(viewer, session)
         ended = time.perf_counter()
-        job.dirty = False
+        job.dirty, job.stale = False, True
         job.next_drawing = ended + max(_DRAW_EVERY, (ended - started) * (1 / _DRAW_SHARE - 1))
+
+    def _describe(self, job: Job) -> None:
+        viewer, session = job.viewer(), job.session()
+        if viewer is not None and session is not None:
+            describe_layers(viewer, session)
+        job.stale, job.next_words = False, time.perf_counter() + _WORDS_EVERY
 
     def _fail(self, error: Exception) -> None:
         self._maker = None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 import weakref
@@ -39,12 +40,17 @@ class Job:
         self.prepared = False
         self.done, self.total = 0, int(np.count_nonzero(mask))
         self.ended: Ended | None = None
-        self.refined = False  # whether the coarse map is complete
+        self.bare = False  # whether there is no layer yet to draw in
         self.dirty = False  # whether there is something to draw
-        self.next_drawing = 0.0
+        self.stale = False  # whether there is something to say of what is drawn
+        self.next_drawing = self.next_words = 0.0
         self._mask = mask
         self._pace: deque[tuple[float, int]] = deque()
         session.changed.connect(self._on_changed)
+        # Python looks for garbage among all objects now and then. With torch and napari these are a
+        # million, and no window answers for up to a second. Of those that are there already there
+        # is nothing to be found before the run ends.
+        gc.freeze()
 
     def is_wanted(self) -> bool:
         """Whether there still is what it is for."""
@@ -82,6 +88,7 @@ class Job:
     def leave(self) -> None:
         """Let the worker end by itself, and the session be free."""
         self.worker.stop()
+        gc.unfreeze()
         session = self.session()
         if session is not None:
             session.changed.disconnect(self._on_changed, missing_ok=True)

@@ -31,11 +31,15 @@ def _sample(name: str) -> list[LayerData]:
     from napari import current_viewer
 
     from ..scan import load_scan
+    from .arrange import frame_soon, step_aside
     from .layers import adopt, scan_layers
     from .session import MapSession
 
     session = MapSession(load_scan(sample_path(name)), name=name)
     viewer = current_viewer()
+    layers = scan_layers(session)
     if viewer is not None:
+        step_aside(viewer)
         adopt(viewer, session)
-    return scan_layers(session)
+        frame_soon(viewer, session)
+    return layers

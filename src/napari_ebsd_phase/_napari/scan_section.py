@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer
+from napari.layers import Image
 from napari.utils.history import get_open_history, update_open_history
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -24,9 +24,11 @@ from qtpy.QtWidgets import (
 )
 
 from ..errors import InputError
+from .arrange import show_layers
 from .background import Background, Cancelled, Progress
+from .data_set_box import DataSetBox
 from .follow import Connections
-from .layers import adopt, geometry, layer_for
+from .layers import layer_for
 from .notify import guarded, show_error
 from .open_bar import OpenBar
 from .quality_preview import quality_preview
@@ -68,6 +70,7 @@ class ScanSection(Section):
         self.open_bar = OpenBar()
         self.busy = QProgressBar()
         self.busy_text = wrapped()
+        self.data_sets = DataSetBox(viewer)
         self.facts = self._make_facts()
         self.memory = wrapped()
         self.grid = self._make_grid()
@@ -76,8 +79,8 @@ class ScanSection(Section):
         self.previews = QWidget()
         self.preview_buttons = self._make_previews()
         for widget in (
-            self.empty, self.facts, self.memory, self.grid, self.locate_button, self.previews,
-            self.busy_text, self.busy, self.open_bar,
+            self.empty, self.data_sets, self.facts, self.memory, self.grid, self.locate_button,
+            self.previews, self.busy_text, self.busy, self.open_bar,
         ):  # fmt: skip
             self.box.addWidget(widget)
         self.open_bar.asked.connect(self._open)
@@ -117,6 +120,7 @@ class ScanSection(Section):
         session = self.session
         vendor = None if session is None else layer_for(self._viewer, session, "vendor_phases")
         self.preview_buttons["vendor_phases"].setVisible(vendor is not None)
+        self.data_sets.show_session(session)
 
     def stop(self) -> None:
         """Give up what is at work, silently."""
@@ -373,10 +377,3 @@ class ScanSection(Section):
             if session_of(layer) is session:
                 layer.visible = layer is wanted
         self._viewer.layers.selection.active = wanted
-
-
-def show_layers(viewer: Viewer, session: MapSession, layers: list[LayerData]) -> None:
-    """Add the layers of a data set that was opened in a thread."""
-    adopt(viewer, session)
-    for data, settings, kind in layers:
-        viewer.add_layer(Layer.create(data, settings | geometry(session), kind))

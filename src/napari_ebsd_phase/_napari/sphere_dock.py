@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from ..errors import InputError
 from ..export._atomic import replacing
 from .background import Background, Cancelled, Progress
+from .dock_tabs import SharedTabs
 from .explain_worker import network_of, prior_of, provenance_of
 from .follow import Follower
 from .network_loader import NetworkLoader
@@ -69,6 +70,7 @@ class SphereDock(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        SharedTabs(self, "sphere")
         # napari hands plugins a proxy of the viewer; weak references need what lasts.
         viewer = getattr(viewer, "__wrapped__", viewer)
         self._loader = NetworkLoader()

@@ -34,9 +34,11 @@ def candidate_structures(
     -------
     list of Structure
         Those of the most probable pair first. Point groups of one Laue group look so much alike
-        that all of them count where one does.
+        that all of them count where one does. Structures with an element of which no scattering
+        factor is known are left out.
     """
     from ..crystallography import LAUE_INDEX, POINT_GROUPS
+    from ..training.band_patterns import atomic_numbers
     from ..training.structures import load_structures
 
     wanted: list[tuple[int, str]] = []
@@ -51,6 +53,7 @@ def candidate_structures(
         for laue, lattice in wanted
         for structure in load_structures()
         if structure.bravais == lattice
+        and atomic_numbers().keys() >= set(structure.species)
         and LAUE_INDEX[POINT_GROUPS.index(structure.point_group)] == laue
     ]
 

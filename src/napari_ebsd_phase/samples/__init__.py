@@ -35,7 +35,7 @@ _SAMPLES = {
     "silicon": _Sample("silicon", "silicon (measured)", (("m-3m", "cF"),)),
     "two_phase": _Sample(
         "two_phase/patterns.h5",
-        "duplex steel (simulated)",
+        "austenite and ferrite (simulated)",
         (("m-3m", "cF"), ("m-3m", "cI")),
         "two_phase/truth.tif",
     ),

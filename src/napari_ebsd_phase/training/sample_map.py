@@ -21,7 +21,7 @@ from ..errors import InputError
 from .library import MasterLibrary
 from .pattern_simulation import render
 
-__all__ = ["main", "make_two_phase_map"]
+__all__ = ["main", "make_two_phase_map", "random_rotations"]
 
 AUSTENITE, FERRITE = 1, 2
 
@@ -30,7 +30,7 @@ _STEP_UM = 0.2
 _TILT_SHIFT = 0.0006  # projection-centre drift, in frame heights a scan point
 
 
-def _random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
+def random_rotations(rng: np.random.Generator, count: int) -> np.ndarray:
     """Uniform random rotations, shape (count, 3, 3), by QR of Gaussian matrices."""
     q, r = np.linalg.qr(rng.standard_normal((count, 3, 3)))
     q = q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]
@@ -107,7 +107,7 @@ def make_two_phase_map(
         masters[phase] = library.data(found[0])
     first, second, share = _grains(rng, shape, grains)
     phase_of = np.where(rng.random(grains) < 0.4, FERRITE, AUSTENITE)
-    rotation_of = _random_rotations(rng, grains)
+    rotation_of = random_rotations(rng, grains)
     phase = phase_of[first]
 
     rows, cols = pattern_shape
