@@ -100,7 +100,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise InputError(
             f"the card {path} is missing or unreadable; a network needs its card"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the card {path} is no valid JSON: get it again") from error
     if not isinstance(card, dict):
         raise InputError(f"the card {path} is no model card: get it again")
@@ -142,6 +142,9 @@ def _check_card(card: dict[str, Any], where: str) -> None:
     number = isinstance(quality, int | float) and not isinstance(quality, bool)
     if quality is not None and not (number and 0 <= quality <= 1):
         raise InputError(f"the card {where} has no valid pattern_threshold: {quality!r}")
+    for key in ("name", "licence", "sha256", "version"):
+        if not isinstance(card[key], str):
+            raise InputError(f"the card {where} has no valid {key}: {card[key]!r:.80}")
     for key in ("architecture", "preprocessing", "training", "metrics"):
         if not isinstance(card[key], dict):
             raise InputError(f"the card {where} has no valid {key}")

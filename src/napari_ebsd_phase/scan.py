@@ -76,6 +76,8 @@ def _open(path: Path) -> Recording:
     try:
         if path.is_dir():
             return open_folder(path)
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise InputError(f"{path}: is a pipe or a device; give a file or a folder")
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError as error:
@@ -326,7 +328,12 @@ class Scan:
         """
         total = hashlib.sha256()
         for path in self._recording.patterns.contents():
-            digest = _digest(path, cancelled)
+            try:
+                digest = _digest(path, cancelled)
+            except OSError as error:  # removed, or on a drive that went away
+                raise InputError(
+                    f"{path}: cannot be read any more ({error.strerror}); open it again"
+                ) from error
             if digest is None:
                 return None
             if not self._path.is_dir():

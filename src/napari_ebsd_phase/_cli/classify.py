@@ -152,13 +152,14 @@ def _check_targets(
     A run that was killed while it wrote its outputs may have written some of them.
     """
     from ..export import check_output
-    from .partial import PartialResult
+    from .partial import PartialResult, check_not_running
 
+    check_not_running(unfinished)
     promised: set[str] = set()
     if os.path.lexists(unfinished) and not overwrite:
         if not resume:
             raise InputError(
-                f"'{unfinished}' is left of an interrupted run (or of one that is still running): "
+                f"'{unfinished}' is left of an interrupted run: "
                 "use --resume to go on with it, or --overwrite to start again"
             )
         promised = set(PartialResult.promised_outputs(unfinished))

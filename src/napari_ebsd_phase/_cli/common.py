@@ -140,8 +140,12 @@ def grid(text: str) -> tuple[int, int]:
 def set_threads(threads: int | None) -> None:
     """Limit the cores of the network."""
     if threads:
+        import os
+
         import torch
 
+        if threads > 64 * (os.cpu_count() or 1):
+            raise InputError(f"--threads {threads}: this machine has {os.cpu_count()} cores")
         torch.set_num_threads(threads)
 
 

@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> None:
 
     folder = Path(args.output)
     files = [f"{name}{suffix}" for name in sample_names() for suffix in _SUFFIXES]
-    _claim(folder, files)
     common.set_threads(args.threads)
     classifier = load_classifier(args.model, device=args.device)
     classifier.prior(args.prior)
+    _claim(folder, files)  # after what may be wrong with the request
     rows: list[tuple[str, ...]] = []
     checks = []
     for name in sample_names():

@@ -88,7 +88,7 @@ def run_list(args: argparse.Namespace) -> None:
     rows = []
     for name in installed_classifiers():
         card = load_classifier(name, device="cpu").card
-        materials = card["training"].get("materials", {}).get("train", "?")
+        materials = _materials(card["training"]).get("train", "?")
         patterns = card["training"].get("patterns")
         rows.append(
             (
@@ -132,11 +132,17 @@ def run_describe(args: argparse.Namespace) -> None:
             for key, value in training.items()
             if isinstance(value, str | int | float)
         ),
-        *((f"{key} materials", value) for key, value in training.get("materials", {}).items()),
+        *((f"{key} materials", value) for key, value in _materials(training).items()),
     ]
     print(common.table(("", ""), facts).strip())
     if card["metrics"]:
         print("\n" + accuracy_table(card["metrics"]))
+
+
+def _materials(training: dict[str, Any]) -> dict[str, Any]:
+    """How many materials of each split a card tells of; nothing where it does not."""
+    found = training.get("materials")
+    return found if isinstance(found, dict) else {}
 
 
 def run_combine(args: argparse.Namespace) -> None:
@@ -174,8 +180,9 @@ def _accuracies(metrics: Any, title: str = "") -> Iterator[tuple[str, ...]]:
     if not isinstance(metrics, dict):
         return
     levels = [metrics.get(level) for level in LEVELS]
-    if all(isinstance(level, dict) and "accuracy" in level for level in levels):
-        yield (title, *(f"{100 * level['accuracy']:.1f} %" for level in levels if level))
+    shares = [level.get("accuracy") if isinstance(level, dict) else None for level in levels]
+    if all(isinstance(share, int | float) for share in shares):
+        yield (title, *(f"{100 * share:.1f} %" for share in shares if share is not None))
         return
     for key, value in metrics.items():
         yield from _accuracies(value, f"{title}, {key}" if title else str(key))

@@ -4,14 +4,19 @@
 The file only grows: a line that says which run it is of, then one record a tile with a checksum.
 Whenever the program is killed, what is there up to the last whole record is good, and the rest is
 cut off at the next start. (An HDF5 file that is killed while it is written may be lost whole.)
+
+A run holds a lock on its file: the system lets go of it when the program ends, however it ends.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,13 +25,14 @@ import numpy as np
 from ..errors import InputError
 from ..mapping import TileResult
 
-__all__ = ["PartialResult", "partial_path"]
+__all__ = ["PartialResult", "check_not_running", "partial_path"]
 
 _FORMAT = "napari-ebsd-phase unfinished run 1"
 _HEAD = struct.Struct("<4s5I")  # mark, number of the source, first and last-plus-one row and column
 _MARK = b"TILE"
 _CHECK = struct.Struct("<I")
 _CLASSES = (32, 14, 1)
+_LOCKED_BYTE = 2**62  # far behind the end: Windows lets nobody else read what is locked
 
 
 def partial_path(output: Path) -> Path:
@@ -57,15 +63,23 @@ class PartialResult:
 
     @staticmethod
     def promised_outputs(path: Path) -> list[str]:
-        """Outputs of the unfinished run, as seen from its folder; none if there is none."""
+        """Outputs of the unfinished run, as seen from its folder; none if there is none.
+
+        Raises
+        ------
+        InputError
+            If the run is not unfinished but going on, or the file is something else.
+        """
+        check_not_running(path)
         found = _read_start(path)
         return [] if found is None else [str(name) for name in found["outputs"]]
 
     def start(self) -> None:
         """Begin a new file in place of an old one."""
         self._forget_handle()
+        self._file = _open_alone(self._path, create=True)
         try:
-            self._file = self._path.open("wb")
+            self._file.truncate()
             self._file.write(self._start + b"\n")
             self._file.flush()
         except OSError as error:
@@ -91,10 +105,7 @@ class PartialResult:
                 f"'{self._path}' is of another run (other data, network or settings): use "
                 "--overwrite to start again"
             )
-        try:
-            self._file = self._path.open("r+b")
-        except OSError as error:
-            raise _cannot_write(self._path, error) from error
+        self._file = _open_alone(self._path, create=False)
         self._file.readline()
         good = self._file.tell()
         while (record := _read_record(self._file)) is not None:
@@ -123,19 +134,75 @@ class PartialResult:
         """Close the file; without a single tile in it, remove it, too."""
         if self._file is None:
             return
-        self._forget_handle()
         if self.tiles == 0:
-            self._path.unlink(missing_ok=True)
+            self.remove()
+        self._forget_handle()
 
     def remove(self) -> None:
         """Remove the file: the run is finished."""
-        self._forget_handle()
+        if sys.platform == "win32":  # which removes no open file
+            self._forget_handle()
         self._path.unlink(missing_ok=True)
+        self._forget_handle()
 
     def _forget_handle(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # What could not be written fails here once more, and has been told before.
+            with suppress(OSError):
+                self._file.close()
             self._file = None
+
+
+def check_not_running(path: Path) -> None:
+    """See that no other run is writing an unfinished result at this moment.
+
+    Raises
+    ------
+    InputError
+        If one is.
+    """
+    if os.path.isfile(path):  # a name that is too long is none either
+        _open_alone(path, create=False).close()
+
+
+def _open_alone(path: Path, *, create: bool) -> BinaryIO:
+    """Open a file to read and write that no other run has open; it stays so until it is closed."""
+    flags = os.O_RDWR | (os.O_CREAT if create else 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        try:
+            file = os.fdopen(os.open(path, flags, 0o666), "r+b")
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        if not _locked(file):
+            file.close()
+            raise InputError(
+                f"another run is writing '{path}' at this moment: wait until it is done, or choose "
+                "another output"
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # the other run has just removed it
+        if not create:
+            raise InputError(f"'{path}' has just been finished by another run: look at its outputs")
+
+
+def _locked(file: BinaryIO) -> bool:
+    """Whether a file is ours alone from now on; also true where there are no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:  # some network drives know no locks
+        return not isinstance(error, BlockingIOError | PermissionError)
+    return True
 
 
 def _read_start(path: Path) -> dict[str, Any] | None:

@@ -114,7 +114,7 @@ def _read(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the settings '{path}' ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' holds no settings of a run: it is not JSON") from error
     if not isinstance(values, dict):
         raise InputError(f"'{path}' holds no settings of a run: give the settings.json of one")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._sources.cif import check_cif
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -193,6 +194,7 @@ def _crystal(request: SphereRequest) -> object:
         from diffpy.structure import StructureFormatError
         from orix.crystal_map import Phase
 
+        check_cif(request.cif)
         wrong = (StructureFormatError, OSError, ValueError, TypeError, KeyError, IndexError)
         try:
             phase = Phase.from_cif(str(request.cif))

@@ -8,6 +8,7 @@ layouts are those of its readers.
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -15,9 +16,21 @@ import numpy as np
 
 from ..errors import InputError
 from .kikuchipy_reader import kikuchipy_signal, map_of_signal, static_background
-from .recording import ArrayPatterns, Recording, cut_short, damaged, usable_step
+from .recording import (
+    MAX_PIXELS,
+    ArrayPatterns,
+    Recording,
+    Records,
+    cut_short,
+    damaged,
+    usable_step,
+)
 
-MAX_SIDE = 16_384
+# Points of a map; a table that goes on for longer is none.
+_MOST_POINTS = 2**25
+
+# What a setting file of NORDIF may take; theirs have some 5 kB.
+_LARGEST_SETTING = 2**20
 
 
 def open_edax(path: Path) -> Recording:
@@ -61,8 +74,8 @@ def open_edax(path: Path) -> Recording:
         raise cut_short(path, stored, max(count, stored + 1))
     if count == 0:
         raise InputError(f"{path.name}: holds no patterns; save them with the map and try again")
-    array = np.memmap(path, dtype, "r", offset=offset, shape=(count, height, width))
-    return Recording(ArrayPatterns(path, array), shape, step, units)
+    patterns = _plain(path, dtype, offset, (count, height, width))
+    return Recording(patterns, shape, step, units)
 
 
 def open_nordif(path: Path) -> Recording:
@@ -78,6 +91,9 @@ def open_nordif(path: Path) -> Recording:
             f"{path.name}: NORDIF patterns need the file Setting.txt in the same folder; "
             "copy it there"
         )
+    setting = _setting(path.parent / "Setting.txt")
+    if _product(setting, "Number of samples") > path.stat().st_size:
+        raise damaged(path, "Setting.txt tells of more patterns than this file has bytes")
     with kikuchipy_signal(path) as signal:
         rows, cols, height, width = signal.data.shape
         step, units = usable_step(*(axis.scale for axis in signal.axes_manager.navigation_axes[:2]))
@@ -87,14 +103,13 @@ def open_nordif(path: Path) -> Recording:
     stored = path.stat().st_size // (height * width)
     if stored < rows * cols:
         raise cut_short(path, stored, rows * cols)
-    array = np.memmap(path, np.uint8, "r", shape=(rows * cols, height, width))
-    return Recording(
-        ArrayPatterns(path, array), (rows, cols), step, units, detector, None, background
-    )
+    patterns = _plain(path, np.dtype(np.uint8), 0, (rows * cols, height, width))
+    return Recording(patterns, (rows, cols), step, units, detector, None, background)
 
 
 def open_nordif_calibration(path: Path) -> Recording:
     """Open the calibration patterns that a NORDIF ``Setting.txt`` lists, as one row."""
+    _setting(path)
     with kikuchipy_signal(path) as signal:
         data = np.asarray(signal.data)
         data = data.reshape(-1, *data.shape[-2:])
@@ -107,6 +122,19 @@ def open_nordif_calibration(path: Path) -> Recording:
         crystal_map=crystal_map,
         static_background=background,
     )
+
+
+def _setting(path: Path) -> str:
+    """Text of a setting file, which kikuchipy reads whole."""
+    if path.stat().st_size > _LARGEST_SETTING:
+        raise damaged(path, "far longer than a setting file")
+    return path.read_text("latin-1")
+
+
+def _product(setting: str, name: str) -> int:
+    """Rows times columns of a setting, 0 where it has no such numbers."""
+    found = re.search(rf"^{name}\t(\d{{1,9}})x(\d{{1,9}})\t#", setting, re.MULTILINE)
+    return 0 if found is None else int(found[1]) * int(found[2])
 
 
 def open_oxford(path: Path) -> Recording:
@@ -159,12 +187,20 @@ def open_oxford(path: Path) -> Recording:
         if rest.any() or order.max() >= stored:
             raise damaged(path, "pattern positions do not fit pattern sizes")
 
-    records = np.memmap(path, record, "r", offset=first, shape=(stored,))
-    patterns = ArrayPatterns(path, records["pattern"], order)
+    records = Records(path, record, first, stored)
+    patterns = ArrayPatterns(path, records, order)
     if len(present) < len(starts) or not {"x", "y"} <= set(footer.names or ()):
         return Recording(patterns, (1, len(order)))
-    beam = records["footer"][order[[0, min(1, len(order) - 1), -1]]]
+    places = (0, min(1, len(order) - 1), -1)
+    beam = np.concatenate([records.read(int(order[place]), 1)["footer"] for place in places])
     return Recording(patterns, *_grid_of_beam(beam["y"], beam["x"], len(order)))
+
+
+def _plain(path: Path, dtype: np.dtype, offset: int, shape: tuple[int, int, int]) -> ArrayPatterns:
+    """Patterns that lie behind each other with nothing in between."""
+    count, height, width = shape
+    records = Records(path, np.dtype([("pattern", dtype, (height, width))]), offset, count)
+    return ArrayPatterns(path, records)
 
 
 def _pattern_starts(path: Path, table: int, size: int) -> np.ndarray:
@@ -189,6 +225,8 @@ def _pattern_starts(path: Path, table: int, size: int) -> np.ndarray:
                 blocks.append(starts[: over[0] + 1])
                 break
             blocks.append(starts)
+            if count > _MOST_POINTS:
+                raise damaged(path, "no end to the table of pattern positions")
             count, smallest = count + len(starts), min(smallest, int(lows[-1]))
     found = np.concatenate(blocks)
     present = found[found > 0]
@@ -229,5 +267,5 @@ def _grid_of_beam(
 
 
 def _check_pattern_shape(path: Path, height: int, width: int) -> None:
-    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+    if not (height > 0 and width > 0 and height * width <= MAX_PIXELS):
         raise damaged(path, f"a pattern of {height} x {width} pixels")

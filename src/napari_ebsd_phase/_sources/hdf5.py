@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .hdf5_claims import check_entries, check_links, check_patterns
 from .kikuchipy_reader import kikuchipy_signal, map_of_signal, static_background
 from .recording import ArrayPatterns, Recording, damaged, usable_step
-from .vendor_maps import on_grid, vendor_map
+from .vendor_maps import numbers_of, on_grid, text_of, vendor_map
 
 SUFFIXES = frozenset({".h5", ".hdf5", ".h5ebsd", ".h5oina"})
 
@@ -72,7 +73,10 @@ def open_hdf5(path: Path) -> Recording:
 
 
 def _recording(path: Path, file: Any) -> Recording:
+    check_links(path, file)
     dataset = _find_patterns(path, file)
+    check_patterns(path, dataset)
+    check_entries(path, file["/".join(dataset.name.split("/")[:3])], len(dataset))
     maker = _manufacturer(file)
     oxford = maker.startswith("oxford")
     processed = not dataset.name.endswith("Unprocessed Patterns")
@@ -89,7 +93,7 @@ def _recording(path: Path, file: Any) -> Recording:
 
     order = None
     if maker.startswith("bruker"):
-        order = _bruker_order(file[_scan_name(dataset)])
+        order = _bruker_order(path, file[_scan_name(dataset)])
     patterns = ArrayPatterns(path, dataset, order, close=file.close)
     if patterns.count != shape[0] * shape[1] or patterns.shape != pattern_shape:
         raise InputError(
@@ -114,12 +118,7 @@ def _find_patterns(path: Path, file: Any) -> Any:
     for place in [*places, EMSOFT_PATTERNS]:
         found = file.get(place)
         if isinstance(found, h5py.Dataset):
-            if found.ndim == 3 and found.shape[0] > 0:
-                return found
-            raise InputError(
-                f"{path.name}: its patterns have the shape {found.shape}, expected a stack "
-                "(patterns, rows, columns) with at least one; export the map again with patterns"
-            )
+            return found
     if any(f"EMData/{name}master" in file for name in ("EBSD", "ECP", "TKD")):
         raise InputError(
             f"{path.name}: is a master pattern, not a measurement; give the file of the map"
@@ -140,9 +139,7 @@ def _manufacturer(file: Any) -> str:
     """Name of the maker in lower case; EDAX puts spaces around its keys."""
     for name in file:
         if name.strip().lower() == "manufacturer":
-            value = np.ravel(file[name][()])[0]
-            text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-            return text.strip().lower()
+            return (text_of(file[name]) or "").strip().lower()
     return ""
 
 
@@ -194,15 +191,18 @@ def _grid(signal: Any) -> tuple[tuple[int, int], tuple[float, float], str]:
     return (sizes[0], sizes[1]), step if unit == "um" else (1.0, 1.0), unit
 
 
-def _bruker_order(scan: Any) -> np.ndarray | None:
+def _bruker_order(path: Path, scan: Any) -> np.ndarray | None:
     """Position in the file of each map point of a region of interest, else None."""
-    data = scan.get("EBSD/SEM")
-    if data is None or "IY" not in data or "IX" not in data:
+    places = [scan.get(f"EBSD/SEM/{name}") for name in ("IX", "IY")]
+    if any(place is None for place in places):
         return None
-    return np.lexsort((np.ravel(data["IX"][()]), np.ravel(data["IY"][()])))
+    x, y = (numbers_of(place) for place in places)
+    if x is None or y is None or x.size != y.size:
+        raise damaged(path, "no map points in EBSD/SEM")
+    return np.lexsort((x.ravel(), y.ravel()))
 
 
 def _is_true(file: Any, dataset: Any, name: str) -> bool:
     """Whether a flag in the header of the scan is set."""
     flag = file[_scan_name(dataset)].get(f"EBSD/Header/{name}")
-    return flag is not None and bool(np.ravel(flag[()])[:1].any())
+    return bool(getattr(flag, "size", 0)) and bool(np.ravel(flag[()])[0])

@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .recording import Recording
+from .recording import MAX_PIXELS, Recording
 
 if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"})
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
-
-# Far above every EBSD camera; a picture beyond it is an image bomb or not a pattern.
-MAX_PIXELS = 64_000_000
 
 # What Pillow's decoders raise for broken pictures.
 BROKEN = (

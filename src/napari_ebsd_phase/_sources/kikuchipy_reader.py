@@ -72,12 +72,16 @@ def kikuchipy_signal(path: Path, source: Path | None = None, **options: Any) -> 
 
 
 def map_of_signal(signal: Any) -> Any:
-    """Return the crystal map of a signal, or None where it names no phase."""
+    """Return the crystal map of a signal, or None where it names no phase or is damaged."""
     crystal_map = signal.xmap
     if crystal_map is None:
         return None
-    known = (phase.name or phase.point_group for _, phase in crystal_map.phases)
-    return crystal_map if any(known) else None
+    try:
+        known = [phase.name or phase.point_group for _, phase in crystal_map.phases]
+        fits = np.size(crystal_map.phase_id) == crystal_map.size
+    except (IndexError, TypeError, ValueError):  # its parts do not fit each other
+        return None
+    return crystal_map if fits and any(known) else None
 
 
 def static_background(image: Any, shape: tuple[int, int]) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import InputError
+
+#: Far above every EBSD camera; a frame beyond it is a bomb, a damaged header, or no pattern.
+MAX_PIXELS = 2**24
+
+#: Ten times the largest maps that are measured.
+MAX_POINTS = 2**27
 
 
 class Patterns(Protocol):
@@ -56,14 +63,14 @@ class Recording:
 
 
 class ArrayPatterns:
-    """Patterns in one (n, h, w) array on disk: an HDF5 data set or a memory map.
+    """Patterns in one (n, h, w) array: an HDF5 data set, records of a file, or memory.
 
     Parameters
     ----------
     path
         The file, for messages.
     array
-        ``h5py.Dataset``, ``numpy.memmap`` or array, of shape (n, h, w).
+        ``h5py.Dataset``, :class:`Records` or array, of shape (n, h, w).
     order
         Position in `array` of each pattern; None where they lie in order.
     close
@@ -88,10 +95,13 @@ class ArrayPatterns:
                 f"{array.dtype}; expected a stack (patterns, rows, columns) of numbers"
             )
         self._path = path
+        self._size = path.stat().st_size
         self._array = array
         self._order = order
         self._close = close
         self.count = int(array.shape[0] if order is None else len(order))
+        if self.count > MAX_POINTS:
+            raise damaged(path, f"a map of {self.count:,} points")
         self.shape: tuple[int, int] | None = (int(array.shape[1]), int(array.shape[2]))
         self.dtype = array.dtype.newbyteorder("=")
         chunks = getattr(array, "chunks", None)
@@ -116,6 +126,10 @@ class ArrayPatterns:
             self._array.read_direct(out, np.s_[first : first + len(out)])
         except (OSError, RuntimeError) as error:
             raise damaged(self._path, error) from error
+        # HDF5 reads zeros behind the end of a file.
+        with suppress(FileNotFoundError):  # removed, but what is open stays whole
+            if self._path.stat().st_size < self._size:
+                raise damaged(self._path, "it has become shorter since it was opened")
 
     def read_one(self, number: int) -> np.ndarray:
         assert self.shape is not None
@@ -133,6 +147,52 @@ class ArrayPatterns:
         self._array = np.empty((0, 0, 0))
         if self._close is not None:
             self._close()
+
+
+class Records:
+    """Arrays of one size behind each other in a file, read when they are asked for.
+
+    Not a memory map: one whose file is cut while it is read ends the program without a word. Nor
+    does a file stay open between two reads, which may come from several threads.
+
+    Parameters
+    ----------
+    path
+        The file.
+    record
+        Layout of a record, with the field ``pattern``.
+    offset
+        Byte of the first record.
+    count
+        Number of records.
+    """
+
+    def __init__(self, path: Path, record: np.dtype, offset: int, count: int) -> None:
+        assert record["pattern"].subdtype is not None, "a pattern is an array"
+        self._path = path
+        self._record = record
+        self._offset = offset
+        self.dtype, size = record["pattern"].subdtype
+        self.shape: tuple[int, ...] = (count, *size)
+        self.ndim = len(self.shape)
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Return `count` records from number `first` on."""
+        start = self._offset + first * self._record.itemsize
+        try:
+            found = np.fromfile(self._path, self._record, count, offset=start)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self._path.name}: is gone, it was moved or removed since it was opened; "
+                "put it back and try again"
+            ) from error
+        if len(found) < count:
+            raise cut_short(self._path, first + len(found), self.shape[0])
+        return found
+
+    def read_direct(self, out: np.ndarray, part: slice) -> None:
+        """Fill `out` with the patterns of a slice, as ``h5py.Dataset`` does."""
+        out[...] = self.read(part.start, part.stop - part.start)["pattern"]
 
 
 def damaged(path: Path, reason: BaseException | str) -> InputError:

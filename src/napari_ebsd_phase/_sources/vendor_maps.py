@@ -36,13 +36,16 @@ def vendor_map(
         Position in the file of each map point; None where they lie in order.
     """
     data, header = group.get("EBSD/Data"), group.get("EBSD/Header")
-    if data is None or header is None or "Phase" not in data:
+    if not (_is_group(data) and _is_group(header) and "Phase" in data):
         return None
     count = shape[0] * shape[1]
     euler, phases = _euler(data), _phases(header)
-    phase_id = np.asarray(data["Phase"]).ravel().astype(int)
-    if euler is None or not phases or euler.shape != (count, 3) or len(phase_id) != count:
+    phase_id = numbers_of(data["Phase"])
+    if euler is None or phase_id is None or not phases:
         return None
+    if euler.shape != (count, 3) or phase_id.size != count:
+        return None
+    phase_id = np.nan_to_num(phase_id.ravel(), nan=NOT_INDEXED).clip(NOT_INDEXED, 2**31).astype(int)
     if set(phases) == {1} and "Phi1" in data:
         # EDAX numbers phases from 1, but a lone phase 0.
         phase_id[phase_id == 0] = 1
@@ -97,23 +100,42 @@ def _coordinates(shape: tuple[int, int], step: tuple[float, float]) -> dict[str,
 def _euler(data: Any) -> np.ndarray | None:
     """Bunge angles (n, 3) in radians."""
     if "Euler" in data:  # Oxford
-        return np.asarray(data["Euler"], dtype=float)
+        return numbers_of(data["Euler"])
     for names, unit in ((("Phi1", "Phi", "Phi2"), 1.0), (("phi1", "PHI", "phi2"), np.pi / 180)):
         if all(name in data for name in names):  # EDAX, Bruker
-            columns = [np.asarray(data[name], dtype=float).ravel() for name in names]
-            if len({len(column) for column in columns}) == 1:
-                return np.column_stack(columns) * unit
+            columns = [numbers_of(data[name]) for name in names]
+            full = [column.ravel() for column in columns if column is not None]
+            if len(full) == 3 and len({len(column) for column in full}) == 1:
+                return np.column_stack(full) * unit
     return None
+
+
+def _is_group(entry: Any) -> bool:
+    return hasattr(entry, "items")
+
+
+def numbers_of(entry: Any) -> np.ndarray | None:
+    """Values of a data set as float64, None where it is none or holds no numbers."""
+    kind = getattr(entry, "dtype", np.dtype("V")).kind
+    return np.asarray(entry[()], dtype=float) if kind in "uif" and entry.size else None
+
+
+def text_of(entry: Any) -> str | None:
+    """First value of a data set as text, None where it is none or empty."""
+    if not getattr(entry, "size", 0):
+        return None
+    value = np.ravel(entry[()])[0]
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _phases(header: Any) -> dict[int, Any]:
     """Phases by the number that the points refer to."""
     group = header.get("Phases", header.get("Phase"))
-    if group is None or not hasattr(group, "items"):
+    if not _is_group(group):
         return {}
     found = {}
     for key, entry in group.items():
-        if key.isdigit() and (phase := _phase(entry)) is not None:
+        if key.isdigit() and _is_group(entry) and (phase := _phase(entry)) is not None:
             found[int(key)] = phase
     return found
 
@@ -148,20 +170,23 @@ def _laue_symbol(entry: Any) -> str | None:
         return match[1]
     laue = entry.get("Laue Group")
     symbol = None if laue is None else laue.attrs.get("Symbol")  # Oxford
-    return symbol.decode() if isinstance(symbol, bytes) else symbol
+    if isinstance(symbol, bytes):
+        symbol = symbol.decode("latin-1")
+    return symbol if isinstance(symbol, str) else None
 
 
 def _cell(entry: Any) -> list[float] | None:
     """Cell lengths in angstrom and angles in degrees."""
-    constants: list[float]
+    constants: list[float] = []
     if "Lattice Dimensions" in entry and "Lattice Angles" in entry:  # Oxford, radians
         lengths, angles = (
-            np.asarray(entry[name], dtype=float).ravel()
-            for name in ("Lattice Dimensions", "Lattice Angles")
+            numbers_of(entry[name]) for name in ("Lattice Dimensions", "Lattice Angles")
         )
-        constants = [*lengths, *np.rad2deg(angles)]
+        if lengths is not None and angles is not None:
+            constants = [*lengths.ravel(), *np.rad2deg(angles).ravel()]
     elif "LatticeConstants" in entry:  # Bruker
-        constants = list(np.asarray(entry["LatticeConstants"], dtype=float).ravel())
+        found = numbers_of(entry["LatticeConstants"])
+        constants = [] if found is None else [*found.ravel()]
     else:  # EDAX
         names = ("a", "b", "c", "alpha", "beta", "gamma")
         values = [_number(entry, f"Lattice Constant {name}") for name in names]
@@ -171,14 +196,9 @@ def _cell(entry: Any) -> list[float] | None:
 
 
 def _number(entry: Any, name: str) -> float | None:
-    values = np.ravel(entry[name][()]) if name in entry else np.empty(0)
-    return float(values[0]) if values.size and values.dtype.kind in "uif" else None
+    values = numbers_of(entry[name]) if name in entry else None
+    return None if values is None else float(values.ravel()[0])
 
 
 def _text(entry: Any, name: str) -> str | None:
-    if name not in entry:
-        return None
-    value = np.ravel(entry[name][()])
-    if not value.size:
-        return None
-    return value[0].decode("latin-1") if isinstance(value[0], bytes) else str(value[0])
+    return text_of(entry[name]) if name in entry else None

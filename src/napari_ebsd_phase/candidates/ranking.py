@@ -127,7 +127,9 @@ def rank_candidates(
         simulated.
     """
     from ..training.band_patterns import band_master_pattern
+    from ..zone_axes import require_hough
 
+    require_hough()
     if not views:
         raise InputError("no pattern to compare structures with: choose a region with patterns")
     if not structures:
@@ -154,9 +156,8 @@ def _fit(structure: Structure, master: np.ndarray, view: View) -> tuple[float, f
 
     geometry = view.square()
     # Few bands must match: the agreement is the better judge of the orientation.
-    index = hough_indexer(_phase(structure), geometry, min_matched=3)
     try:
-        found = index(view.inputs)
+        found = hough_indexer(_phase(structure), geometry, min_matched=3)(view.inputs)
     except InputError:  # no orientation fits: the outcome of a trial, not a fault
         return 0.0, np.nan
     best, _ = best_nearby(master, detector_to_crystal(found.rotation, geometry), view)

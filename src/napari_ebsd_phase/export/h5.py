@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from .._sources.hdf5_claims import check_entries, check_links, is_hollow
 from ..crystallography import LEVELS, POINT_GROUPS, crystal_system, laue_group
 from ..errors import InputError
 from ..phase_map import DECISION_LEVELS, NO_LEVEL, Label, PhaseMap, label_table
@@ -108,6 +109,11 @@ def read(path: str | Path) -> PhaseMap:
                     f"'{path}' is not a phase map: give an .h5 file that `classify` has written"
                 )
             _check_version(path, int(group.attrs["format_version"]))
+            check_links(path, file)
+            for name in _ARRAYS:
+                if is_hollow(group[name]):
+                    raise KeyError(f"'{name}' promises {group[name].nbytes // 10**6:,} MB")
+            check_entries(path, group, group["done"].size)
             vendor = group.get("vendor_crystal_map")
             return PhaseMap(
                 **{name: group[name][()] for name in _ARRAYS},

@@ -108,18 +108,12 @@ class Structure:
         InputError
             If the file cannot be read, or its structure is disordered or in another setting.
         """
-        from diffpy.structure.parsers.p_cif import P_cif
-        from diffpy.structure.structureerrors import StructureFormatError
+        from .._sources.cif import read_cif
 
         path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such file; give a CIF file")
-        parser = P_cif()
-        try:
-            atoms = parser.parseFile(str(path))
-        except (OSError, StructureFormatError) as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"{path}: not a readable CIF file ({reason})") from error
+        atoms, parser = read_cif(path)
         if not atoms or any(atom.occupancy != 1 for atom in atoms):
             raise InputError(
                 f"{path}: every site must hold one kind of atom; give an ordered structure"

@@ -34,6 +34,8 @@ __all__ = [
 # Triplets of planes that Hough indexing may look up: some 100 MB, and five families of a cubic
 # crystal.
 _MOST_TRIPLETS = 5_000_000
+# Of fewer there are no triplets; where no more are strong, weak ones vote, too.
+_FEWEST_PLANES = 6
 
 # What helps in the program.
 _ELSEWHERE = "open a file with the result of indexing"
@@ -231,6 +233,10 @@ def _voting_planes(phase: Phase) -> NDArray[np.int_]:
     several times over, and the many weak ones of large cells, cost gigabytes.
     """
     planes = describe(phase).hkl
+    if len(planes) < _FEWEST_PLANES:
+        planes = describe(phase, min_strength=0.05).hkl
+    if len(planes) < _FEWEST_PLANES:
+        raise InputError(f"{phase.name}: too few lattice planes reflect to find its orientation")
     turns = np.unique([np.rint(op.R) for op in phase.space_group.iter_symops()], axis=0)
     turns = np.concatenate([turns, -turns])
     chosen: list[NDArray[np.int_]] = []
