@@ -61,3 +61,15 @@ def test_what_is_no_operation_is_refused_and_not_run(operation, tmp_path, monkey
 
     assert "\n" not in str(caught.value)
     assert not Path("trap").exists()
+
+
+@pytest.mark.parametrize("content", [b"no structure", bytes(range(256)), b"data_x\nloop_\n_a\n"])
+def test_damage_is_told_in_one_line_and_nothing_else(content, tmp_path, capfd):
+    path = tmp_path / "phase.cif"
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match="not a readable CIF") as caught:
+        check_cif(path)
+
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
