@@ -7,7 +7,7 @@ diffpy evaluates the symmetry operations of a file as Python: a CIF from anywher
 from __future__ import annotations
 
 import re
-from contextlib import redirect_stderr
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,8 @@ def read_cif(path: Path) -> tuple[Any, Any]:
     parser = cif_parser()
     try:
         # Not the parser's own opening of the file, which leaves it open when it fails. What is
-        # wrong is also drawn on the terminal, in many lines.
-        with redirect_stderr(StringIO()):
+        # wrong is also printed, in many lines.
+        with redirect_stdout(StringIO()):
             atoms = parser.parse(path.read_text(encoding="utf-8", errors="replace"))
     except (OSError, StructureFormatError) as error:
         reason = " ".join(str(error).split())[:200]
