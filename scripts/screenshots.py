@@ -9,9 +9,11 @@ folder is ``docs/images``. A step that does not come to its end within two minut
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from napari.viewer import Viewer
@@ -24,6 +26,7 @@ from napari_ebsd_phase._napari.legend_dock import LegendDock
 from napari_ebsd_phase._napari.map_dock import MapDock
 from napari_ebsd_phase._napari.pattern_dock import PatternDock
 from napari_ebsd_phase._napari.sphere_dock import SphereDock
+from napari_ebsd_phase._napari.teach_dock import TeachDock
 from napari_ebsd_phase.samples import sample_path
 
 SIZE = 1366, 768
@@ -135,6 +138,7 @@ def main() -> None:
     stage.picture("5-export")
     stage.viewer.close()
     sphere(folder)
+    teach(folder)
 
 
 def sphere(folder: Path) -> None:
@@ -154,6 +158,50 @@ def sphere(folder: Path) -> None:
     stage.push(dock.start_button)
     stage.until(lambda: dock.answer is not None and not dock.busy, "the map on the sphere")
     stage.picture("6-sphere")
+    stage.viewer.close()
+
+
+# Grains of the sample, and the class of each phase.
+_GRAINS = {
+    1: ((11, 72), (16, 34), (36, 3), (50, 28), (55, 47), (40, 59)),
+    2: ((3, 65), (17, 23), (30, 21), (53, 8), (19, 50), (6, 47)),
+}
+_PHASES = (("austenite", "m-3m", "cF"), ("ferrite", "m-3m", "cI"))
+
+
+def teach(folder: Path) -> None:
+    """Make the picture of a network that is taught two phases, by a few strokes of the brush."""
+    stage = Stage(folder)
+    stage.until(lambda: stage.mapping.session is not None, "the scan")
+    frame, dock = stage.viewer.window.add_plugin_dock_widget(
+        "napari-ebsd-phase", "EBSD teach the network"
+    )
+    assert isinstance(dock, TeachDock)
+    stage.until(lambda: dock.session is not None, "the dock")
+    stage.window.resizeDocks([frame], [420], Qt.Orientation.Horizontal)
+    stage.top(dock)
+    stage.push(dock.controls.new_button)
+    labels = stage.viewer.layers.selection.active
+    for value, places in _GRAINS.items():
+        for place in places:
+            labels.paint(place, value)
+    table = dock.controls.table
+    stage.until(lambda: table.rowCount() == len(_GRAINS), "the labels")
+    for row, (name, group, lattice) in enumerate(_PHASES):
+        table.item(row, 0).setText(name)
+        chooser = table.chooser(row)
+        for box, wanted in ((chooser.group_box, group), (chooser.lattice_box, lattice)):
+            box.setCurrentIndex(box.findData(wanted))
+    dock.controls.steps_box.setValue(20)
+    stage.folder = folder.resolve()
+    before = Path.cwd()
+    with TemporaryDirectory() as place:
+        os.chdir(place)
+        dock.controls.use_file("duplex.safetensors")
+        stage.push(dock.start_button)
+        stage.until(lambda: not dock.busy, "the network")
+        stage.picture("7-teach")
+        os.chdir(before)
     stage.viewer.close()
 
 

@@ -70,6 +70,7 @@ def test_docks_are_in_the_layers_menu(contributions):
         "EBSD pattern",
         "EBSD phase legend",
         "EBSD evidence on the sphere",
+        "EBSD teach the network",
     ]
 
 
