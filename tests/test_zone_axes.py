@@ -517,3 +517,22 @@ def test_without_pyebsdindex_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyebsdindex", None)
     with pytest.raises(InputError, match=r"pip install 'pyebsdindex"):
         orientation_by_hough(np.ones((60, 60)), nickel(), PLAIN)
+
+
+def test_bands_are_found_where_diffsims_misses_equivalents_by_rounding():
+    from diffpy.structure import Atom, Lattice, Structure
+
+    from napari_ebsd_phase.training.structures import structure_by_uid
+
+    found = structure_by_uid("s1141")  # NiSb
+    assert (found.formula, found.space_group) == ("NiSb", 194)
+    atoms = [Atom(*site) for site in zip(found.species, found.positions, strict=True)]
+    phase = Phase(name="NiSb", space_group=194, structure=Structure(atoms, Lattice(*found.cell)))
+    bands = describe(phase)
+    strength = dict(zip(map(tuple, bands.hkl.tolist()), bands.strength, strict=True))
+    # h and k may change places in this space group.
+    pairs = [(plane, (k, h, l)) for plane in strength for h, k, l in [plane] if h != k]  # noqa: E741
+    pairs = [(one, two) for one, two in pairs if two in strength]
+    assert pairs
+    for one, two in pairs:
+        assert strength[one] == pytest.approx(strength[two], rel=1e-6)

@@ -122,9 +122,9 @@ def figures(
 
 
 def _mean(values: np.ndarray, patterns: LabelledPatterns) -> Share:
-    """Mean over classes; regions of a class are drawn anew for the interval.
+    """Mean over classes; regions of a class are drawn anew for the interval, and patterns in each.
 
-    The patterns of a class with one region are drawn anew themselves: better than no spread.
+    Regions alone have no spread where there are one or two of them that agree.
     """
     rng = np.random.default_rng(0)
     means, spreads = [], []
@@ -132,14 +132,18 @@ def _mean(values: np.ndarray, patterns: LabelledPatterns) -> Share:
         inside = patterns.pairs == pair
         mine = values[inside]
         unit = np.unique(patterns.regions[inside], return_inverse=True)[1]
-        if unit.max() == 0:
-            unit = np.arange(len(mine))
         counts = np.bincount(unit).astype(np.float64)
-        sums = np.bincount(unit, weights=mine)
+        sums = np.stack([_resampled_sums(mine[unit == k], rng) for k in range(len(counts))])
         drawn = rng.integers(0, len(counts), (_RESAMPLED, len(counts)))
         means.append(mine.mean())
-        spreads.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+        found = np.take_along_axis(sums.T, drawn, axis=1).sum(axis=1)
+        spreads.append(found / counts[drawn].sum(axis=1))
     if not means:
         return Share(float("nan"), float("nan"), float("nan"))
     low, high = np.percentile(np.mean(spreads, axis=0), [2.5, 97.5])
     return Share(float(np.mean(means)), float(low), float(high))
+
+
+def _resampled_sums(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sums (resamples,) of as many values, drawn from some with replacement."""
+    return values[rng.integers(0, len(values), (_RESAMPLED, len(values)))].sum(axis=1)

@@ -154,9 +154,17 @@ def structure_factors(phase: Phase, cell: Cell, hkl: NDArray[np.int_]) -> NDArra
         if all(operation.tobytes() in known for operation in cartesian):
             group = phase.space_group.number
     structure = Structure(lattice=Lattice(*cell.constants), atoms=_all_atoms(phase, cell))
-    full = Phase(name=phase.name, space_group=group, structure=structure)
-    vectors = ReciprocalLatticeVector(full, hkl=hkl)
-    vectors.calculate_structure_factor()
+    for used in (group, _CENTRE_ONLY):
+        full = Phase(name=phase.name, space_group=used, structure=structure)
+        vectors = ReciprocalLatticeVector(full, hkl=hkl)
+        try:
+            vectors.calculate_structure_factor()
+            break
+        except IndexError:
+            # diffsims looks for equivalents by their coordinates, and misses some by rounding in
+            # cells like those of CuI and NiSb: without symmetry there is nothing to look for.
+            if used == _CENTRE_ONLY:
+                raise
     return np.where(forbidden(phase, hkl), 0.0, np.abs(vectors.structure_factor))
 
 
