@@ -19,10 +19,15 @@ from ._ebsd_files import patterns, write_oxford
 ROWS, COLS, SIDE = 24, 32, 1024
 
 PEAK = """
-import resource, sys
+import re, resource, sys
+from pathlib import Path
 from napari_ebsd_phase.cli import main
 assert main(sys.argv[1:]) == 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+status = Path("/proc/self/status")
+if status.exists():  # what Linux gives otherwise begins with the memory of the process before
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) * 1024)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 

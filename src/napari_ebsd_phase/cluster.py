@@ -146,8 +146,9 @@ def _classify(
     if not tiles:
         return
     name = f"napari-ebsd-phase-{uuid4().hex}"
+    job = _job(client, scan, classifier, prior, batch_size)
     try:
-        client.register_plugin(_job(client, scan, classifier, prior, batch_size), name=name)
+        client.register_plugin(job, name=name)
         if not client.nthreads():
             if waiting:
                 waiting()

@@ -44,6 +44,8 @@ def draw(viewer, part=PART, kind="rectangle"):
 
 
 def run(dock, qtbot):
+    # What is selected is told a moment after it has changed.
+    qtbot.waitUntil(dock.region.identify_button.isEnabled)
     click(dock.region.identify_button)
     assert dock.region.cancel_button.isVisible()
     qtbot.waitUntil(lambda: not dock.region.cancel_button.isVisible(), timeout=LONG)
@@ -142,7 +144,7 @@ def test_the_label_that_is_selected_in_a_map_is_identified(viewer, qtbot, notice
     click(dock.layers.button("crystal_system"))
     layer = layer_for(viewer, dock.session, "crystal_system")
     assert viewer.layers.selection.active is layer
-    value = int(layer.data[1, 1])
+    value = int(layer.data[layer.data > 0][0])
     layer.selected_label = value
     open_section(dock.region)
     name = layer.features["name"][layer.features["index"] == value].iloc[0]

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +62,16 @@ class Recording:
     static_background: np.ndarray | None = None
 
 
+def _size_of(array: Any) -> int:
+    """Bytes of the file that an HDF5 dataset is read from, as it is open; 0 for anything else.
+
+    Not those of its name: another file may have been put there, which changes nothing.
+    """
+    if isinstance(array, np.ndarray) or not hasattr(array, "file"):
+        return 0
+    return os.fstat(array.file.id.get_vfd_handle()).st_size
+
+
 class ArrayPatterns:
     """Patterns in one (n, h, w) array: an HDF5 data set, records of a file, or memory.
 
@@ -95,8 +105,8 @@ class ArrayPatterns:
                 f"{array.dtype}; expected a stack (patterns, rows, columns) of numbers"
             )
         self._path = path
-        self._size = path.stat().st_size
         self._array = array
+        self._size = _size_of(array)
         self._order = order
         self._close = close
         self.count = int(array.shape[0] if order is None else len(order))
@@ -127,9 +137,8 @@ class ArrayPatterns:
         except (OSError, RuntimeError) as error:
             raise damaged(self._path, error) from error
         # HDF5 reads zeros behind the end of a file.
-        with suppress(FileNotFoundError):  # removed, but what is open stays whole
-            if self._path.stat().st_size < self._size:
-                raise damaged(self._path, "it has become shorter since it was opened")
+        if _size_of(self._array) < self._size:
+            raise damaged(self._path, "it has become shorter since it was opened")
 
     def read_one(self, number: int) -> np.ndarray:
         assert self.shape is not None
