@@ -44,14 +44,15 @@ _PLAIN = 4  # layers that napari adds alone
 
 def make_file(folder: Path, rows: int, cols: int) -> Path:
     """Write a map of any size that shows the same few thousand patterns over and over."""
-    path, store = folder / "large.h5", folder / "store.h5"
+    path = folder / "large.h5"
     shutil.copy(sample_path("two_phase"), path)
     path.chmod(0o644)
-    with h5py.File(path, "r+") as file, h5py.File(store, "w") as source:
+    with h5py.File(path, "r+") as file:
         scan = file["Scan 1/EBSD"]
         patterns = scan["Data/patterns"][()]
-        source["patterns"] = patterns
-        kept = h5py.VirtualSource(store.name, "patterns", patterns.shape)
+        # In the same file: what leads out of a file is refused.
+        file["store"] = patterns
+        kept = h5py.VirtualSource(".", "store", patterns.shape)
         layout = h5py.VirtualLayout((rows * cols, *patterns.shape[1:]), patterns.dtype)
         for start in range(0, rows * cols, len(patterns)):
             stop = min(start + len(patterns), rows * cols)

@@ -14,6 +14,7 @@ only: they depend on the machine and on what else runs, which the table tells.
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -38,28 +39,31 @@ from napari_ebsd_phase.progressive import classify_progressively, prepare_map
 _BEGIN, _END = "<!-- table of benchmarks/run.py -->", "<!-- end of table -->"
 _SIZE = 128
 _PLACE = "Scan 1/EBSD/Data/patterns"
+_STORE = "patterns of all maps"
 
 Row = tuple[str, str, str]
 
 
 def virtual_map(source: Path, target: Path, rows: int, cols: int) -> Path:
-    """A file whose map of rows x cols patterns shows those of `source` again and again."""
-    with h5py.File(source, "r") as file:
-        there = len(file[_PLACE])
+    """A file whose map of rows x cols patterns shows those of `source` again and again.
+
+    The patterns are copied into it first, since data sets that lead out of a file are refused.
+    """
+    shutil.copy(source, target)
+    with h5py.File(target, "r+") as file:
+        file.move(_PLACE, _STORE)
+        kept = h5py.VirtualSource(".", _STORE, file[_STORE].shape)
         layout = h5py.VirtualLayout((rows * cols, _SIZE, _SIZE), np.uint8)
+        there = kept.shape[0]
         for start in range(0, rows * cols, there):
             count = min(there, rows * cols - start)
-            layout[start : start + count] = h5py.VirtualSource(file[_PLACE])[:count]
-        with h5py.File(target, "w") as copy:
-            for name in file:
-                if name != "Scan 1":
-                    file.copy(name, copy)
-            for name in ("SEM", "EBSD/Header"):
-                file.copy(f"Scan 1/{name}", copy, f"Scan 1/{name}")
-            header = copy["Scan 1/EBSD/Header"]
-            for name, value in {"n_rows": rows, "n_columns": cols}.items():
-                header[name][...] = value
-            copy.create_virtual_dataset(_PLACE, layout)
+            layout[start : start + count] = kept[:count]
+        if "CrystalMap" in file["Scan 1/EBSD"]:
+            del file["Scan 1/EBSD/CrystalMap"]
+        header = file["Scan 1/EBSD/Header"]
+        for name, value in {"n_rows": rows, "n_columns": cols}.items():
+            header[name][...] = value
+        file.create_virtual_dataset(_PLACE, layout)
     return target
 
 
