@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 _PROGRAM = "import sys; from napari_ebsd_phase.cli import main; code = main(sys.argv[1:])"
-_PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+# Not ru_maxrss, which begins with the memory of the process before.
+_PEAK = "import re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
 _DOCK = """
 import time, napari
 viewer = napari.Viewer(show=False)
