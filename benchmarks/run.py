@@ -24,10 +24,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from large_file import make_file
 from limits import convolution_rate, copy_rate, machine, multiplications
 from peers import dictionary_rate, hough_rate
 from processes import help_seconds, peak_memory, seconds_to_open_the_dock
-from throughput import make_file
 
 from napari_ebsd_phase import classify, load_classifier, load_scan
 from napari_ebsd_phase.classifier import Classifier, installed_classifiers

@@ -49,9 +49,8 @@ def _is_right() -> bool:
     """Whether a small convolution of bytes agrees with that of real numbers."""
     x = torch.linspace(0, 3, 8 * 36).reshape(1, 8, 6, 6)
     conv = nn.Conv2d(8, 8, 3, padding=1)
-    with torch.no_grad():
-        conv.weight.copy_(torch.linspace(-0.2, 0.2, conv.weight.numel()).reshape(8, 8, 3, 3))
-        conv.bias.zero_()  # type: ignore[union-attr]
+    for parameter in conv.parameters():
+        parameter.copy_(torch.linspace(-0.2, 0.2, parameter.numel()).reshape(parameter.shape))
     trial = Convolution(conv, relu=True)
     try:
         expected = trial.measure(x)
@@ -223,11 +222,10 @@ class _Member:
             stem.pop()
         self._blocks = blocks[::-1]
         self._transform: Any = None
+        first: Any = stem[0]
         if network.architecture.view == "lines":
-            self._transform = stem[0].transform
-            self._stem = Convolution(stem[0].conv, relu=True)  # type: ignore[arg-type]
-        else:
-            self._stem = Convolution(stem[0], relu=True)  # type: ignore[arg-type]
+            self._transform, first = first.transform, first.conv
+        self._stem = Convolution(first, relu=True)
         x = self._view(examples)
         self._in = _Range.of(x)
         x = self._stem.measure(x)

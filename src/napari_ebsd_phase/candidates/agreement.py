@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
-from ..preprocessing import Preprocessing, fit_screen, prepare
+from ..preprocessing import Preprocessing, fit_screen, prepare, resampling_matrix
 
 if TYPE_CHECKING:
     from ..zone_axes import Geometry
@@ -90,12 +90,10 @@ class View:
         """The screen in the prepared pattern, bool (64, 64)."""
         size = SETTINGS.size
         fit = fit_screen(self.mask, size)
-        at = (np.arange(size) + 0.5) * fit.scale
-        row = np.floor(fit.row0 + at).astype(int)
-        col = np.floor(fit.col0 + at).astype(int)
         rows, cols = self.mask.shape
-        inside = ((row >= 0) & (row < rows))[:, None] & (col >= 0) & (col < cols)
-        return inside & self.mask[row.clip(0, rows - 1)][:, col.clip(0, cols - 1)]
+        down = resampling_matrix(rows, fit.row0, fit.scale, size)
+        across = resampling_matrix(cols, fit.col0, fit.scale, size)
+        return down @ self.mask.astype(np.float32) @ across.T > 0.5
 
 
 def agreement(master: np.ndarray, rotation: np.ndarray, view: View) -> float:

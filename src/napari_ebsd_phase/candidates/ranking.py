@@ -152,30 +152,14 @@ def rank_candidates(
 
 def _fit(structure: Structure, master: np.ndarray, view: View) -> tuple[float, float]:
     """Agreement and misfit of the bands of a structure in its best orientation."""
+    from ..training.structures import phase_of
     from ..zone_axes import detector_to_crystal, hough_indexer
 
     geometry = view.square()
     # Few bands must match: the agreement is the better judge of the orientation.
     try:
-        found = hough_indexer(_phase(structure), geometry, min_matched=3)(view.inputs)
+        found = hough_indexer(phase_of(structure), geometry, min_matched=3)(view.inputs)
     except InputError:  # no orientation fits: the outcome of a trial, not a fault
         return 0.0, np.nan
     best, _ = best_nearby(master, detector_to_crystal(found.rotation, geometry), view)
     return best, found.fit
-
-
-def _phase(structure: Structure) -> Any:
-    """The structure as orix has it."""
-    from diffpy.structure import Atom, Lattice
-    from diffpy.structure import Structure as Atoms
-    from orix.crystal_map import Phase
-
-    atoms = [
-        Atom(name, place)
-        for name, place in zip(structure.species, structure.positions, strict=True)
-    ]
-    return Phase(
-        name=structure.formula,
-        space_group=structure.space_group,
-        structure=Atoms(atoms, Lattice(*structure.cell)),
-    )

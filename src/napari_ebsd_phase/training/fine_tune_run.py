@@ -110,10 +110,11 @@ class Run:
         inputs, labels = self._labelled(rng)
         # Simulated patterns have had their camera, measured ones have one each.
         inputs = torch.cat([augment(inputs, generator), *self._simulated(rng, labels)])
-        kept = self._kept(rng)
-        taught = len(inputs)
-        if kept is not None:
-            inputs = torch.cat([inputs, self.memory.inputs[kept]])  # type: ignore[union-attr]
+        taught, kept = len(inputs), None
+        if self.memory is not None:
+            count = max(1, round(s.memory * s.batch_size))
+            kept = torch.from_numpy(rng.integers(0, len(self.memory.inputs), count))
+            inputs = torch.cat([inputs, self.memory.inputs[kept]])
         inputs = inputs.to(self.device).contiguous(memory_format=torch.channels_last)
         target = torch.cat(labels).to(self.device)
         loss = torch.zeros((), device=self.device)
@@ -155,12 +156,6 @@ class Run:
         chosen = torch.from_numpy(rng.integers(0, len(self.structures.inputs), count))
         labels.append(self.structures.pairs[chosen])
         return [self.structures.inputs[chosen]]
-
-    def _kept(self, rng: np.random.Generator) -> torch.Tensor | None:
-        if self.memory is None:
-            return None
-        count = max(1, round(self.settings.memory * self.settings.batch_size))
-        return torch.from_numpy(rng.integers(0, len(self.memory.inputs), count))
 
     def _look(self, report: Callable[[CurvePoint], None] | None) -> None:
         """Look at the validation patterns, and keep the weights if they are the best."""

@@ -24,7 +24,7 @@ from ..zone_axes import Geometry, detector_to_crystal, rotation_of
 from .library import MasterPattern, MasterRecord
 from .materials import Material
 from .pattern_simulation import FAST, Camera, random_screen, simulate_group
-from .structures import Structure, find_structures, structure_by_uid
+from .structures import Structure, find_structures, phase_of, structure_by_uid
 
 if TYPE_CHECKING:
     from orix.crystal_map import Phase
@@ -190,23 +190,6 @@ def structure_of(record: MasterRecord) -> Structure:
     if not same:
         raise InputError(f"{record.key}: no structure of {record.formula} in the table")
     return same[0]
-
-
-def phase_of(structure: Structure) -> Phase:
-    """A structure as orix knows it, with its space group and all atoms of its cell."""
-    from diffpy.structure import Atom, Lattice
-    from diffpy.structure import Structure as Atoms
-    from orix.crystal_map import Phase
-
-    places = zip(structure.species, structure.positions, strict=True)
-    return Phase(
-        name=structure.formula,
-        space_group=structure.space_group,
-        structure=Atoms(
-            atoms=[Atom(element, list(place)) for element, place in places],
-            lattice=Lattice(*structure.cell),
-        ),
-    )
 
 
 def draw_patterns(

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,12 +29,16 @@ from napari_ebsd_phase.crystallography import (
 )
 from napari_ebsd_phase.errors import InputError
 
+if TYPE_CHECKING:
+    from orix.crystal_map import Phase
+
 __all__ = [
     "Structure",
     "chemical_formula",
     "find_structures",
     "known_structures",
     "load_structures",
+    "phase_of",
     "structure_by_uid",
 ]
 
@@ -199,3 +203,20 @@ def known_structures() -> np.ndarray:
     for s in load_structures():
         table[POINT_GROUPS.index(s.point_group), BRAVAIS_LATTICES.index(s.bravais)] += 1
     return table
+
+
+def phase_of(structure: Structure) -> Phase:
+    """A structure as orix knows it, with its space group and all atoms of its cell."""
+    from diffpy.structure import Atom, Lattice
+    from diffpy.structure import Structure as Atoms
+    from orix.crystal_map import Phase
+
+    places = zip(structure.species, structure.positions, strict=True)
+    return Phase(
+        name=structure.formula,
+        space_group=structure.space_group,
+        structure=Atoms(
+            atoms=[Atom(element, list(place)) for element, place in places],
+            lattice=Lattice(*structure.cell),
+        ),
+    )
