@@ -42,6 +42,9 @@ _REQUIRED = (
 )
 
 
+_CENTRED = {"temperature", "threshold", "pattern_threshold", "training_prior", "metrics"}
+
+
 def weight_bytes(network: SymmetryNet | NetworkMean) -> bytes:
     """The content of a weight file: what the hash on the card is of."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
@@ -122,6 +125,23 @@ def _check_card(card: dict[str, Any], where: str) -> None:
         raise InputError(
             f"the card {where} names other classes, or in another order, than this program knows"
         )
+    _check_numbers(card, where)
+    more = card.get("with_centre", {})  # what differs where the projection centre is known
+    if not isinstance(more, dict) or not set(more) <= _CENTRED:
+        raise InputError(f"the card {where} has no valid with_centre")
+    _check_numbers({**card, **more}, where)
+    for key in ("name", "licence", "sha256", "version"):
+        if not isinstance(card[key], str):
+            raise InputError(f"the card {where} has no valid {key}: {card[key]!r:.80}")
+    for key in ("architecture", "preprocessing", "training", "metrics"):
+        if not isinstance(card[key], dict):
+            raise InputError(f"the card {where} has no valid {key}")
+    if not isinstance(more.get("metrics", {}), dict):
+        raise InputError(f"the card {where} has no valid with_centre")
+
+
+def _check_numbers(card: dict[str, Any], where: str) -> None:
+    """Check what decides probabilities and labels."""
     for key in ("training_prior", "known_structures"):
         try:
             table = np.asarray(card[key], dtype=np.float64)
@@ -142,9 +162,3 @@ def _check_card(card: dict[str, Any], where: str) -> None:
     number = isinstance(quality, int | float) and not isinstance(quality, bool)
     if quality is not None and not (number and 0 <= quality <= 1):
         raise InputError(f"the card {where} has no valid pattern_threshold: {quality!r}")
-    for key in ("name", "licence", "sha256", "version"):
-        if not isinstance(card[key], str):
-            raise InputError(f"the card {where} has no valid {key}: {card[key]!r:.80}")
-    for key in ("architecture", "preprocessing", "training", "metrics"):
-        if not isinstance(card[key], dict):
-            raise InputError(f"the card {where} has no valid {key}")

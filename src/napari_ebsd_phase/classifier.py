@@ -8,6 +8,7 @@ holds the hash of the weights, and loading refuses what does not fit together.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -24,12 +25,13 @@ from .card import card_text, read_card, weight_bytes
 from .decoding import decode, parse_prior
 from .errors import InputError
 from .lanes import Lanes
-from .network import SymmetryNet
+from .network import SymmetryNet, with_centre
 from .network_folding import folded
 from .network_int8 import ByteNetwork, bytes_are_fast, example_patterns
 from .network_mean import NetworkMean, build_network
 from .outputs import CLASSES, Outputs, PendingScores
 from .preprocessing import Preprocessing, pattern_quality, prepare
+from .symmetry_maps import Centre
 
 __all__ = [
     "Classifier",
@@ -103,19 +105,91 @@ class Classifier:
     @property
     def card_sha256(self) -> str:
         """Hash of what on the card decides a probability, calibration and priors included."""
-        told = ("classes", "mirrored_views", "temperature", "training_prior", "known_structures")
+        told = [
+            *("classes", "mirrored_views", "temperature", "training_prior", "known_structures"),
+            *(("centre",) if "centre" in self.card else ()),
+        ]
         values = [self.card.get(key) for key in told]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
     @property
     def mirrored_views(self) -> bool:
         """Whether scores are means over each pattern and its mirror image."""
-        return bool(self.card.get("mirrored_views", False))
+        # The projection centre of the mirror image is another one.
+        return bool(self.card.get("mirrored_views", False)) and self.centre is None
 
     @property
     def threshold(self) -> float:
         """The probability from which a level is reported, as the card proposes."""
         return float(self.card["threshold"])
+
+    @property
+    def takes_centre(self) -> bool:
+        """Whether the network says more, or anything, of patterns whose projection centre is known.
+
+        See :meth:`at`.
+        """
+        return any(member.maps is not None for member in self.network.members)
+
+    @property
+    def centre(self) -> Centre | None:
+        """Projection centre of the patterns, in pixels of prepared ones; None if not given."""
+        told = self.card.get("centre")
+        return None if told is None else Centre(*told)
+
+    def at(self, centre: Centre | None) -> Classifier:
+        """The same network, for patterns whose projection centre is known.
+
+        It shares weights and cores with this one. Its card is that of the network with all views:
+        temperature, thresholds and test results are others.
+
+        Parameters
+        ----------
+        centre
+            See :meth:`.Centre.of_screen`. None, or a network that makes nothing of it, gives this
+            classifier itself.
+        """
+        if centre is None or not self.takes_centre:
+            return self
+        other = copy.copy(self)
+        other.card = {
+            **self.card,
+            **self.card.get("with_centre", {}),
+            "centre": [round(float(value), 2) for value in centre],
+        }
+        where = other.centre
+        other.network = with_centre(self.network, where)
+        if self._scoring is self.network:
+            other._scoring = other.network
+        elif isinstance(self._scoring, ByteNetwork):
+            other._scoring = self._scoring.at(where)
+        else:
+            other._scoring = with_centre(self._scoring, where)
+        return other
+
+    def without_maps(self) -> Classifier:
+        """The members alone that need no projection centre, as a classifier of their own.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        if not self.takes_centre:
+            return self
+        kept = [member for member in self.network.members if member.maps is None]
+        if not kept:
+            raise InputError(
+                f"the network {self.name} only looks for symmetry axes, which this cannot do: "
+                "choose one that looks at patterns or lines, too"
+            )
+        network = NetworkMean(kept)
+        card = {k: v for k, v in self.card.items() if k not in ("with_centre", "centre")}
+        card |= {
+            "architecture": network.architecture.to_dict(),
+            "sha256": hashlib.sha256(weight_bytes(network)).hexdigest(),
+        }
+        return Classifier(network, card, str(self.device), self.precision)
 
     @property
     def tells_patterns(self) -> bool:

@@ -20,6 +20,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .classifier import Classifier
     from .scan import Scan
+    from .symmetry_maps import Centre
     from .tiles import TileResult
 
 __all__ = ["ClusterJob", "classify_place"]
@@ -46,6 +47,8 @@ class ClusterJob(WorkerPlugin):
         Content of a weight file and its card: the workers need no file for them.
     device, precision
         What to compute on and with: that of a local run.
+    centre
+        Projection centre that the network is told, if any.
     prior
         Class frequencies of shape (32, 14).
     batch_size
@@ -64,6 +67,7 @@ class ClusterJob(WorkerPlugin):
     card: dict[str, Any]
     device: str
     precision: str
+    centre: Centre | None
     prior: np.ndarray
     batch_size: int
     own_numba_cache: bool
@@ -112,7 +116,7 @@ class ClusterJob(WorkerPlugin):
         torch.set_num_threads(cores)
         network = build_network(self.card["architecture"])
         network.load_state_dict(load_tensors(self.weights))
-        classifier = Classifier(network, self.card, self.device, self.precision)
+        classifier = Classifier(network, self.card, self.device, self.precision).at(self.centre)
         try:
             scan = load_scan(self.path, grid=self.shape)
         except InputError as error:

@@ -24,6 +24,7 @@ from .tiles import (
     TILE_PATTERNS,
     Region,
     TileResult,
+    centred,
     check_region,
     default_batch_size,
     plan_tiles,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TILE_PATTERNS",
     "TileResult",
+    "centred",
     "check_region",
     "classify",
     "classify_tiles",
@@ -145,6 +147,8 @@ def result_settings(scan: Scan, classifier: Classifier, prior: str | np.ndarray)
         "quality_threshold": classifier.quality_threshold,
         "preprocessing": classifier.preprocessing.to_dict(),
         "static_background": scan.static_background is not None,
+        # In pixels of prepared patterns, if the network was told.
+        **({} if classifier.centre is None else {"centre": classifier.card["centre"]}),
     }
 
 
@@ -238,6 +242,7 @@ def classify(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     scheduler: str | Client | None = None,
+    projection_centre: tuple[float, float, float] | str | None = "file",
 ) -> PhaseMap:
     """Classify a scan.
 
@@ -253,6 +258,8 @@ def classify(
         Asked before each tile; when true the map is returned as far as it is done.
     scheduler
         Dask cluster to compute on: an address or a client, see :func:`.cluster.connected`.
+    projection_centre
+        See :func:`centred`: a network that can use it sees more, and is slower.
 
     Returns
     -------
@@ -277,6 +284,7 @@ def classify(
         "batch_size": batch_size,
         "tile": tile,
     }
+    classifier = centred(scan, classifier, projection_centre)
     result = empty_map(scan, classifier, threshold=threshold, **plan)
     rows, cols = check_region(scan.shape, region)
     total = (rows.stop - rows.start) * (cols.stop - cols.start)

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The convolutional network, and nothing else.
 
-A compact residual network that looks at the pattern itself (``pixels``) or at its Radon transform
-(``lines``). It ends in global average pooling and one linear layer, so a class score is exactly the
-mean of a class activation map: the default heat map needs no approximation.
+A compact residual network that looks at the pattern itself (``pixels``), at its Radon transform
+(``lines``), or at how well it agrees with itself, turned and mirrored (``symmetry``). It ends in
+global average pooling and one linear layer, so a class score is exactly the mean of a class
+activation map: the default heat map needs no approximation.
 """
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -17,10 +19,13 @@ from torch.nn import functional
 
 from .errors import InputError
 from .radon import RadonTransform, wrap_angles
+from .symmetry_maps import CELLS, VIEW_CHANNELS, Centre, SymmetryMaps
 
-__all__ = ["Architecture", "SymmetryNet"]
+__all__ = ["Architecture", "SymmetryNet", "with_centre"]
 
-VIEWS = ("pixels", "lines")
+Network = TypeVar("Network", bound=nn.Module)
+
+VIEWS = ("pixels", "lines", "symmetry")
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class Architecture:
     Parameters
     ----------
     widths
-        Channels of each stage. The first works at half the input resolution, each further one
-        at half of the one before.
+        Channels of each stage. The first works at half the resolution of the pattern or its lines,
+        or on the symmetry maps as they are, each further one at half of the one before.
     blocks
         Residual blocks in each stage.
     outputs
@@ -39,7 +44,9 @@ class Architecture:
         frame holds one Kikuchi pattern at all.
     view
         ``pixels``: the network convolves the pattern. ``lines``: it convolves the pattern's Radon
-        transform, in which bands are spots and a turn of the camera is a shift.
+        transform, in which bands are spots and a turn of the camera is a shift. ``symmetry``: it
+        convolves maps of the pattern's agreement with itself, see :mod:`.symmetry_maps`, and needs
+        the projection centre for them.
     offsets, angles
         Size of the Radon transform, see :func:`.radon.radon_matrix`.
     """
@@ -53,7 +60,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
-            raise InputError(f"a network looks at {' or '.join(VIEWS)}, not at {self.view!r}")
+            raise InputError(f"a network looks at {', '.join(VIEWS)}, not at {self.view!r}")
         numbers = (*self.widths, *self.blocks, self.outputs, self.offsets, self.angles)
         if len(self.widths) != len(self.blocks) or not 1 <= len(self.widths) <= 6:
             raise InputError("a network needs as many widths as block counts, one to six of each")
@@ -63,6 +70,11 @@ class Architecture:
             raise InputError(
                 f"{self.offsets} offsets and {self.angles} angles do not go through this network: "
                 f"both must be multiples of {self.divisor}"
+            )
+        if self.view == "symmetry" and CELLS % (self.divisor // 2):
+            raise InputError(
+                f"symmetry maps of {CELLS} x {CELLS} cells do not go through {len(self.widths)} "
+                "stages: use fewer"
             )
 
     @property
@@ -164,6 +176,17 @@ class _LineStem(nn.Module):
         return torch.relu(self.norm(self.conv(wrap_angles(self.transform(x)))))
 
 
+def _stem(architecture: Architecture) -> list[nn.Module]:
+    """What turns a pattern into the first feature maps."""
+    width = architecture.widths[0]
+    if architecture.view == "lines":
+        return [_LineStem(architecture)]
+    if architecture.view == "pixels":
+        return [nn.Conv2d(1, width, 5, 2, 2, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    conv = nn.Conv2d(VIEW_CHANNELS, width, 3, 1, 1, bias=False)
+    return [SymmetryMaps(), conv, nn.BatchNorm2d(width), nn.ReLU()]
+
+
 class SymmetryNet(nn.Module):
     """Kikuchi pattern to point-group and Bravais-lattice scores.
 
@@ -178,15 +201,7 @@ class SymmetryNet(nn.Module):
         self.architecture = architecture or Architecture()
         widths, blocks = self.architecture.widths, self.architecture.blocks
         lines = self.architecture.view == "lines"
-        layers: list[nn.Module] = (
-            [_LineStem(self.architecture)]
-            if lines
-            else [
-                nn.Conv2d(1, widths[0], 5, 2, 2, bias=False),
-                nn.BatchNorm2d(widths[0]),
-                nn.ReLU(),
-            ]
-        )
+        layers = _stem(self.architecture)
         inputs = widths[0]
         for stage, (width, count) in enumerate(zip(widths, blocks, strict=True)):
             for block in range(count):
@@ -205,6 +220,22 @@ class SymmetryNet(nn.Module):
         """Itself: what works on the members of a mean works on one network, too."""
         return (self,)
 
+    @property
+    def maps(self) -> SymmetryMaps | None:
+        """The layer that must know the projection centre, if there is one."""
+        first = self.features[0]
+        return first if isinstance(first, SymmetryMaps) else None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it knows all that it needs to score patterns."""
+        return self.maps is None or self.maps.centre is not None
+
+    @property
+    def after_maps(self) -> nn.Sequential:
+        """What makes feature maps of patterns, or of symmetry maps that are made already."""
+        return self.features if self.maps is None else nn.Sequential(*list(self.features)[1:])
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Class scores.
 
@@ -219,3 +250,21 @@ class SymmetryNet(nn.Module):
             Scores of shape (n, outputs), in the order that :class:`Architecture` tells.
         """
         return self.head(self.features(x).mean(dim=(2, 3)))
+
+
+def with_centre(network: Network, centre: Centre | None) -> Network:
+    """The same network, its weights shared, for patterns with a known projection centre.
+
+    Parameters
+    ----------
+    network
+        One network, or several together.
+    centre
+        In pixels of prepared patterns; None: not known.
+    """
+    tensors = [*network.parameters(), *network.buffers()]
+    other = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    for module in other.modules():
+        if isinstance(module, SymmetryMaps):
+            module.centre = centre
+    return other

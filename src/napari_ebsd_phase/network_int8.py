@@ -10,6 +10,7 @@ Heat maps, and everything else that needs gradients, use the network as it was t
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -18,16 +19,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from .network import LineBlock, ResidualBlock, SymmetryNet
+from .network import LineBlock, ResidualBlock, SymmetryNet, with_centre
 from .network_folding import folded
 from .network_mean import NetworkMean, mean_scores
 from .radon import wrap_angles
 from .samples import sample_path
+from .symmetry_maps import Centre, SymmetryMaps
 
 __all__ = ["ByteNetwork", "Convolution", "bytes_are_fast", "example_patterns"]
 
 # Feature maps of other patterns than the examples reach a little further.
 _MARGIN = 1.25
+
+# Limits of symmetry maps are taken here; the nearer the screen, the larger their coordinates.
+_COMMON = Centre(32.0, 20.0, 20.0)
 
 _STEPS = 255
 _MIDDLE = 128
@@ -81,13 +86,33 @@ class ByteNetwork(nn.Module):
 
     def __init__(self, network: SymmetryNet | NetworkMean, examples: torch.Tensor) -> None:
         super().__init__()
+        self._folded, self._examples = folded(network).members, examples
         with torch.inference_mode():
-            self._members = [_Member(member, examples) for member in folded(network).members]
+            self._members = {
+                number: _Member(member, examples)
+                for number, member in enumerate(self._folded)
+                if member.answers
+            }
+
+    def at(self, centre: Centre | None) -> ByteNetwork:
+        """The same, for patterns with a known projection centre; see :func:`.network.with_centre`.
+
+        What is in bytes is shared.
+        """
+        for number, member in enumerate(self._folded):
+            if number not in self._members:
+                with torch.inference_mode():
+                    self._members[number] = _Member(with_centre(member, _COMMON), self._examples)
+        other = copy.copy(self)
+        other._members = {n: member.at(centre) for n, member in self._members.items()}
+        return other
 
     @torch.inference_mode()
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Class scores of prepared patterns (n, 1, size, size)."""
-        scores = [member(x) for member in self._members]
+        scores = [self._members[number](x) for number in sorted(self._members)]
+        if not scores:  # says what it lacks
+            return self._folded[0](x)
         return mean_scores(scores) if len(scores) > 1 else scores[0]
 
 
@@ -221,10 +246,13 @@ class _Member:
             blocks.append(_Block(last))
             stem.pop()
         self._blocks = blocks[::-1]
+        self._maps = network.architecture.view == "symmetry"
         self._transform: Any = None
         first: Any = stem[0]
         if network.architecture.view == "lines":
             self._transform, first = first.transform, first.conv
+        elif self._maps:
+            self._transform, first = stem[:2]
         self._stem = Convolution(first, relu=True)
         x = self._view(examples)
         self._in = _Range.of(x)
@@ -233,8 +261,19 @@ class _Member:
             x = block.measure(x)
         self._out = _Range.of(x)
 
+    def at(self, centre: Centre | None) -> _Member:
+        """The same for another projection centre, if that matters."""
+        if not self._maps:
+            return self
+        other = copy.copy(self)
+        other._transform = SymmetryMaps(centre)
+        return other
+
     def _view(self, x: torch.Tensor) -> torch.Tensor:
-        return x if self._transform is None else wrap_angles(self._transform(x))
+        if self._transform is None:
+            return x
+        view: torch.Tensor = self._transform(x)
+        return view if self._maps else wrap_angles(view)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         x = self._stem(self._in.bytes_of(self._view(x)))

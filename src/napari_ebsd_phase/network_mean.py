@@ -67,6 +67,7 @@ class NetworkMean(nn.Module):
     """Kikuchi pattern to the mean of its members' point-group and lattice scores.
 
     Whether the frame holds a pattern at all is the mean over the members that were trained to tell.
+    A member that needs the projection centre has no say while it is not known.
 
     Parameters
     ----------
@@ -86,7 +87,9 @@ class NetworkMean(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Class scores (n, 46 or 47) of prepared patterns (n, 1, size, size)."""
-        return mean_scores([member(x) for member in self.members])
+        members = [member for member in self.members if member.answers]
+        # Where none can answer, the first one says what it lacks.
+        return mean_scores([member(x) for member in members or self.members[:1]])
 
 
 def mean_scores(scores: Sequence[torch.Tensor]) -> torch.Tensor:

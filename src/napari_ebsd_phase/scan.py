@@ -174,6 +174,23 @@ class Scan:
         return self._recording.detector
 
     @property
+    def projection_centre(self) -> tuple[float, float, float] | None:
+        """Where the file says that the source point lies before the screen, or None.
+
+        (PCx, PCy, PCz) in Bruker's convention, the mean over the map: x as a fraction of the width
+        from the left, y as a fraction of the height from the top, distance in units of the height.
+        """
+        detector = self.detector
+        if detector is None or tuple(detector.shape) != self.pattern_shape:
+            return None
+        x, y, distance = (float(value) for value in detector.pc.reshape(-1, 3).mean(axis=0))
+        # kikuchipy's own guess where a file says nothing.
+        if (x, y, distance) == (0.5, 0.5, 0.5):
+            return None
+        likely = -1 < x < 2 and -1 < y < 2 and 0.1 < distance < 10  # false for what is no number
+        return (x, y, distance) if likely else None
+
+    @property
     def crystal_map(self) -> CrystalMap | None:
         """Phases and orientations that the file came with, or None."""
         return self._recording.crystal_map

@@ -7,7 +7,6 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
 from . import common
 
 if TYPE_CHECKING:
@@ -39,29 +38,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "symmetry; without --candidates, them alone",
     )
     group.add_argument(
-        "--projection-centre",
-        type=_centre,
-        metavar="X,Y,Z",
-        help="in Bruker's convention, for files that do not tell (default: the file's)",
-    )
-    group.add_argument(
         "--energy",
         type=common.positive,
         default=20.0,
         metavar="KEV",
         help="energy of the beam in keV (default: 20)",
     )
-
-
-def _centre(text: str) -> tuple[float, float, float]:
-    """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``."""
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected three numbers, as in 0.5,0.2,0.6, not {text!r}"
-        ) from None
-    return x, y, z
 
 
 @dataclass(frozen=True)
@@ -101,14 +83,14 @@ class Trial:
             Before any work is done, if something that is needed is missing.
         """
         if not args.candidates and not args.cif:
-            if args.projection_centre is not None:
-                raise InputError("--projection-centre is for --candidates and --cif: add one")
             return None
         from ..candidates import check_possible, structures_from
 
-        check_possible(scan, args.projection_centre)
+        asked = args.projection_centre
+        centre = None if isinstance(asked, str) else asked  # None: the file's
+        check_possible(scan, centre)
         own = tuple(structures_from(args.cif))
-        return cls(scan, args.candidates, own, args.projection_centre, args.energy, args.quiet)
+        return cls(scan, args.candidates, own, centre, args.energy, args.quiet)
 
     def rank(self, place: Any, answer: Identification, name: str) -> Ranking:
         """Candidates of one region."""

@@ -82,6 +82,7 @@ def add(commands: common.Commands) -> None:
         metavar="P",
         help="probability that a label needs (default: as the network's card says)",
     )
+    common.add_projection_centre(parser)
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
             from ..cluster import connected
 
             client = stack.enter_context(connected(args.scheduler))
-        classifier, maps = _prepare(args, scans)
+        classifiers, maps = _prepare(args, scans)
         settings = [
             {k: v for k, v in m.provenance.items() if k not in _NO_MATTER} | {"shape": m.shape}
             for m in maps
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> None:
         partial = PartialResult(unfinished, settings, [_beside(unfinished, p) for p in outputs])
         with _kept(partial, maps):
             _take_up(partial, maps, resume=args.resume, overwrite=args.overwrite)
-            _classify(args, scans, classifier, maps, partial, client)
+            _classify(args, scans, classifiers, maps, partial, client)
     for path in outputs:
         _write(maps, path, overwrite=args.overwrite or _beside(unfinished, path) in replaced)
     partial.remove()
@@ -186,18 +187,22 @@ def open_scan(
     return scan
 
 
-def _prepare(args: argparse.Namespace, scans: list[Scan]) -> tuple[Classifier, list[PhaseMap]]:
-    """Check the request against the data, cheapest first; return network and empty maps."""
+def _prepare(
+    args: argparse.Namespace, scans: list[Scan]
+) -> tuple[list[Classifier], list[PhaseMap]]:
+    """Check the request against the data, cheapest first; return networks and empty maps."""
     from ..classifier import load_classifier
-    from ..mapping import check_region, empty_map
+    from ..mapping import centred, check_region, empty_map
 
     for scan in scans:
         check_region(scan.shape, args.region)
     common.set_threads(args.threads)
-    classifier = load_classifier(args.model, device=args.device)
-    classifier.prior(args.prior)
-    maps = []
+    network = load_classifier(args.model, device=args.device)
+    network.prior(args.prior)
+    classifiers, maps = [], []
     for scan, source in zip(scans, args.sources, strict=True):
+        classifier = centred(scan, network, args.projection_centre)
+        classifiers.append(classifier)
         common.note(f"reading {source} for its checksum", quiet=args.quiet)
         phase_map = empty_map(
             scan,
@@ -213,7 +218,7 @@ def _prepare(args: argparse.Namespace, scans: list[Scan]) -> tuple[Classifier, l
                 str(Path(source) / name) if folder else source for name in phase_map.sources
             ]
         maps.append(phase_map)
-    return classifier, maps
+    return classifiers, maps
 
 
 @contextmanager
@@ -247,7 +252,7 @@ def _take_up(
 def _classify(
     args: argparse.Namespace,
     scans: list[Scan],
-    classifier: Classifier,
+    classifiers: list[Classifier],
     maps: list[PhaseMap],
     partial: PartialResult,
     client: Client | None,
@@ -258,7 +263,8 @@ def _classify(
     total = sum((r.stop - r.start) * (c.stop - c.start) for r, c in places)
     done = sum(int(m.done.sum()) for m in maps)
     with common.progress_bar(total, "classifying", quiet=args.quiet, done=done) as show:
-        for number, (scan, phase_map) in enumerate(zip(scans, maps, strict=True)):
+        jobs = enumerate(zip(scans, classifiers, maps, strict=True))
+        for number, (scan, classifier, phase_map) in jobs:
             with tiles_on(
                 client,
                 scan,

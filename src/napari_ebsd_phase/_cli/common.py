@@ -75,6 +75,35 @@ def add_network_options(parser: argparse.ArgumentParser, *, batch_size: bool = T
     group.add_argument("--threads", type=count, metavar="N", help="processor cores to use")
 
 
+def add_projection_centre(parser: argparse.ArgumentParser) -> None:
+    """Option ``--projection-centre`` of a command whose network looks at patterns."""
+    parser.add_argument(
+        "--projection-centre",
+        type=projection_centre,
+        default="file",
+        metavar="X,Y,Z",
+        help="where the source point lies before the screen, in Bruker's convention: fractions of "
+        "the width from the left and of the height from the top, distance in heights. Networks "
+        "that look for symmetry axes (see `napari-ebsd-phase models`) see more with it. Default: "
+        "file, what the file says; none: do without",
+    )
+
+
+def projection_centre(text: str) -> tuple[float, float, float] | str | None:
+    """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``, ``file`` or ``none``."""
+    if text in ("file", "none"):
+        return "file" if text == "file" else None
+    try:
+        x, y, distance = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = distance = float("nan")
+    if not (abs(x) < 10 and abs(y) < 10 and 0 < distance < 100):
+        raise argparse.ArgumentTypeError(
+            f"expected X,Y,Z as in 0.5,0.2,0.6 (Bruker's convention), file or none, not {text!r}"
+        )
+    return x, y, distance
+
+
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Option ``--quiet``."""
     parser.add_argument(

@@ -111,6 +111,7 @@ def run(args: argparse.Namespace) -> None:
     from ..export import replacing
     from ..saliency import explain
     from ..saliency.picture import write_picture
+    from ..tiles import centred
     from .classify import open_scan
 
     outputs = [Path(name) for name in args.output]
@@ -121,8 +122,9 @@ def run(args: argparse.Namespace) -> None:
         pattern = scan.pattern(args.row, args.col)
         place = f"{scan.source_name(args.row, args.col)}, row {args.row}, column {args.col}"
         mask, background = _screen(scan, pattern), scan.static_background
-    common.set_threads(args.threads)
-    classifier = load_classifier(args.model, device=args.device)
+        common.set_threads(args.threads)
+        network = load_classifier(args.model, device=args.device)
+        classifier = centred(scan, network, args.projection_centre)
     target, asked, says = _ask(args, level, classifier, pattern, background, mask)
     common.note(f"explaining {place}", quiet=args.quiet)
     with common.titled_bars(quiet=args.quiet, unit="steps") as show:

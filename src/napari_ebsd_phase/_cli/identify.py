@@ -84,6 +84,7 @@ def add(commands: common.Commands) -> None:
         "--json", action="store_true", help="print one JSON document instead of tables"
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+    common.add_projection_centre(parser)
     candidates.add_options(parser)
     common.add_network_options(parser)
 
@@ -96,9 +97,11 @@ def run(args: argparse.Namespace) -> None:
         regions = _regions(args, scan.shape)  # before seconds are spent on the network
         common.set_threads(args.threads)
         from ..classifier import load_classifier
+        from ..tiles import centred
 
         classifier = load_classifier(args.model, device=args.device)
         classifier.prior(args.prior)
+        classifier = centred(scan, classifier, args.projection_centre)
         trial = candidates.Trial.of(args, scan)
         answers = _identify(args, scan, classifier, regions, trial)
         if args.json:

@@ -66,9 +66,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--view",
-        choices=("lines", "pixels"),
+        choices=("lines", "pixels", "symmetry"),
         help="what the network looks at: the pattern's Radon transform, in which bands are spots "
-        "(lines, the default), or the pattern",
+        "(lines, the default), the pattern (pixels), or how well it agrees with itself, turned and "
+        "mirrored about every direction (symmetry; needs the projection centre of every pattern)",
     )
 
 

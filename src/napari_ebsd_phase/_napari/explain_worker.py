@@ -173,6 +173,9 @@ class Explainer(QObject):
         super().__init__()
         self._oldest = 0
         self._networks: dict[str, Classifier] = {}
+        self._told: weakref.WeakKeyDictionary[Scan, tuple[Any, Classifier]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._screens: weakref.WeakKeyDictionary[Scan, NDArray[np.bool_]] = (
             weakref.WeakKeyDictionary()
         )
@@ -208,7 +211,7 @@ class Explainer(QObject):
         request, session = question.request, question.session
         assert session.scan is not None
         provenance = provenance_of(session)
-        classifier, same = self._classifier(provenance)
+        classifier, same = self._classifier(provenance, session.scan)
         mask = self._screen(session.scan, pattern)
         background = session.scan.static_background
         prior = prior_of(provenance)
@@ -282,7 +285,7 @@ class Explainer(QObject):
         except InputError as error:
             return replace(answer, no_zones=unknown_text(error))
 
-    def _classifier(self, provenance: Mapping[str, object]) -> tuple[Classifier, bool]:
+    def _classifier(self, provenance: Mapping[str, object], scan: Scan) -> tuple[Classifier, bool]:
         """Network that made the map, if it is installed, else the default one."""
         # Where torch is imported first, the interface would stand still for half a second.
         link_torch()
@@ -295,7 +298,24 @@ class Explainer(QObject):
             # One pattern at a time: an accelerator gains nothing, and has the map to do.
             self._networks[name] = load_classifier(name, device="cpu")
         classifier = self._networks[name]
-        return classifier, provenance.get("network_sha256", classifier.sha256) == classifier.sha256
+        same = provenance.get("network_sha256", classifier.sha256) == classifier.sha256
+        return self._at_centre(name, provenance, scan), same
+
+    def _at_centre(self, name: str, provenance: Mapping[str, object], scan: Scan) -> Classifier:
+        """The network as the map was made with it, or would be."""
+        from ..symmetry_maps import Centre
+        from ..tiles import centred
+
+        classifier = self._networks[name]
+        told: Any = provenance.get("centre")
+        if told is None and "network_sha256" in provenance:
+            return classifier  # a map that was made without
+        # Made anew for every pattern it would cost more than the answer; the last one will do.
+        place = name, None if told is None else tuple(told)
+        if self._told.get(scan, (None,))[0] != place:
+            found = centred(scan, classifier) if told is None else classifier.at(Centre(*told))
+            self._told[scan] = place, found
+        return self._told[scan][1]
 
     def _screen(self, scan: Scan, pattern: NDArray) -> NDArray[np.bool_]:
         """Screen mask, found as for the map."""

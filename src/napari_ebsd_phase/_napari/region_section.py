@@ -193,9 +193,15 @@ class RegionSection(Section):
         def work(progress: Progress, cancelled: Cancelled) -> Identification:
             classifier = loader.load(network, device)
             from ..regions import identify  # after torch, which the loader imports with care
+            from ..tiles import centred
 
             return identify(
-                scan, classifier, mask, prior=prior, progress=progress, cancelled=cancelled
+                scan,
+                centred(scan, classifier),
+                mask,
+                prior=prior,
+                progress=progress,
+                cancelled=cancelled,
             )
 
         self._work = Background(work)

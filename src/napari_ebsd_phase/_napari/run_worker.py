@@ -132,9 +132,11 @@ class Worker(Thread):
     def _classify(self, request: Request) -> None:
         classifier = self._loader.load(request.network, request.device)
         from ..progressive import classify_progressively
+        from ..tiles import centred
 
         if self.stopped:
             return
+        classifier = centred(request.scan, classifier)
         classifier.prior(request.prior)  # a wrong one shall not cost the map that is there
         phase_map = request.phase_map
         resumed = phase_map is not None and can_resume(

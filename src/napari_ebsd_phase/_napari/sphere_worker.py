@@ -123,7 +123,7 @@ def make_sphere(
     """
     classifier = loader.load(request.network, request.device)
     # After torch, which the loader imports with care.
-    from ..mapping import scan_screen
+    from ..mapping import centred, scan_screen
     from ..saliency import Cancelled as Stopped
     from ..saliency.sphere import laue_operations, saliency_on_sphere
     from ..saliency.sphere_picture import Panel
@@ -137,6 +137,7 @@ def make_sphere(
         # Orientations, then evidence: as many patterns each.
         progress(which * total + done, 2 * total)
 
+    classifier = centred(scan, classifier)
     mask, background = scan_screen(scan), scan.static_background
     try:
         oriented = oriented_frames(

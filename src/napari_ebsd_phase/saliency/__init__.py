@@ -240,7 +240,8 @@ def evidence(
 
 def _cam(inputs: torch.Tensor, question: Question) -> np.ndarray:
     classifier = question.classifier
-    members, mirrored = classifier.network.members, classifier.mirrored_views
+    members = [member for member in classifier.network.members if member.answers]
+    mirrored = classifier.mirrored_views
     views = torch.cat([inputs, inputs.flip(-1)]) if mirrored else inputs
     scores: list[torch.Tensor] = []
     if len(members) > 1:

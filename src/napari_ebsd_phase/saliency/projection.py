@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..network import Architecture
 from ..preprocessing import Fit, divide_background, fit_screen, resampling_matrix
 from ..radon import SHORTEST, radon_matrix, wrap_angles
+from ..symmetry_maps import cells_of
 
 __all__ = ["lines_to_pixels", "screen_on_detector", "to_detector", "to_input"]
 
@@ -47,6 +48,14 @@ def to_input(
             rows, cols = (_enlarging(n, size, 2**stage, _STEM_SHIFT) for n in values.shape[1:])
             total += rows @ values.cpu().numpy() @ cols.T
         return total
+    if architecture.view == "symmetry":
+        total = np.zeros((len(inputs), size, size), np.float32)
+        screen = inputs[:, 0].cpu().numpy() != 0
+        margin, cell = cells_of(size)
+        for stage, values in enumerate(maps):
+            rows, cols = (_enlarging(n, size, cell * 2**stage, -margin) for n in values.shape[1:])
+            total += rows @ values.cpu().numpy() @ cols.T
+        return np.asarray(total * screen)
     shape = architecture.offsets, architecture.angles
     lines = np.zeros((len(inputs), *shape), np.float32)
     for stage, values in enumerate(maps, start=1):

@@ -61,11 +61,14 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         others.pop("dynamical", None)
         kinds |= Counter(others)
     network = NetworkMean([member for c in classifiers for member in c.network.members])
+    # What answers where no projection centre is known.
+    alone = [c for c in classifiers if any(m.answers for m in c.network.members)]
+    frequencies = _mean_frequencies(alone or classifiers)
     card = make_card(
         name,
         network,
         preprocessing=first.preprocessing.to_dict(),
-        training_prior=_mean_frequencies(classifiers).tolist(),
+        training_prior=frequencies.tolist(),
         known_structures=first.card["known_structures"],
         mirrored_views=False,
         temperature=1.0,
@@ -83,6 +86,8 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         licence=first.card["licence"],
         version=version("napari-ebsd-phase"),
     )
+    if alone and len(alone) < len(classifiers):
+        card["with_centre"] = {"training_prior": _mean_frequencies(classifiers).tolist()}
     return Classifier(network, card, device="cpu")
 
 

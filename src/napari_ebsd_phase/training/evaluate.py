@@ -16,6 +16,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..errors import InputError
+from ..symmetry_maps import Centre
 from .figure import draw_evaluation
 from .materials import Material
 from .pattern_simulation import FAST, GOOD, POOR, Camera
@@ -43,6 +44,7 @@ def evaluate_materials(
     cameras: Mapping[str, Camera] = CAMERAS,
     simulators: Sequence[str] | None = None,
     development: bool = False,
+    with_centre: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """All tests on simulated patterns, at each camera condition.
@@ -65,6 +67,8 @@ def evaluate_materials(
     development
         Leave the materials for the final tests alone; see
         :func:`napari_ebsd_phase.training.tested.materials_by_test`.
+    with_centre
+        Tell the network where the projection centre is, see :func:`.scores.draw_scores`.
     progress
         Called with a title and the number of materials done and in all.
 
@@ -79,6 +83,8 @@ def evaluate_materials(
         simulators=simulators,
         development=development,
     )
+    # Where it was told does not matter: temperature and thresholds are those of all centres.
+    judge = classifier.at(Centre(0.0, 0.0, 1.0)) if with_centre else classifier
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for test, members in tests.items():
         result[test] = {}
@@ -90,10 +96,13 @@ def evaluate_materials(
                 members,
                 camera,
                 patterns=patterns,
+                with_centre=with_centre,
                 progress=partial(progress, title) if progress else None,
             )
-            disturbed = draw_disturbed(classifier, stack, members, camera, frames=4 * patterns)
-            result[test][name] = summarise(classifier, data, prior, disturbed)
+            disturbed = draw_disturbed(
+                classifier, stack, members, camera, frames=4 * patterns, with_centre=with_centre
+            )
+            result[test][name] = summarise(judge, data, prior, disturbed)
     return result
 
 
@@ -108,6 +117,7 @@ def evaluate(
     prior: str = PRIOR,
     simulators: Sequence[str] | None = None,
     development: bool = False,
+    with_centre: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Test a classifier on all there is, and write ``evaluation.json`` and ``evaluation.png``.
@@ -122,21 +132,25 @@ def evaluate(
         Folder for the two files; made if absent.
     measured
         Folder of measured pictures with their ``index.csv``, see :func:`measured_scores`.
-    patterns, prior, simulators, development, progress
-        See :func:`evaluate_materials`.
+    patterns, prior, simulators, development, with_centre, progress
+        See :func:`evaluate_materials`. Of measured pictures no projection centre is known.
 
     Returns
     -------
     dict
         ``network``, ``network_sha256``, ``prior``, ``patterns_per_material``, ``development``,
-        ``trained_on_known`` (whether the card says what the network was trained on), one entry a
-        test by camera, and ``measured`` if there is a folder of pictures.
+        ``with_centre``, ``trained_on_known`` (whether the card says what the network was trained
+        on), one entry a test by camera, and ``measured`` if there is a folder of pictures.
 
     Raises
     ------
     InputError
         If there is nothing to test on, or the folder of measured pictures is not as it must be.
     """
+    if with_centre and not classifier.takes_centre:
+        raise InputError(
+            f"the network {classifier.name} makes nothing of the projection centre: test it without"
+        )
     trained_on = classifier.card["training"].get("trained_on")
     if measured is None and not materials_by_test(
         materials, trained_on, simulators=simulators, development=development
@@ -151,6 +165,7 @@ def evaluate(
         "prior": prior,
         "patterns_per_material": patterns,
         "development": development,
+        "with_centre": with_centre,
         "trained_on_known": trained_on is not None,
     }
     if measured is not None:  # first: a wrong folder must not cost minutes of simulation
@@ -165,6 +180,7 @@ def evaluate(
         prior=prior,
         simulators=simulators,
         development=development,
+        with_centre=with_centre,
         progress=progress,
     )
     out.mkdir(parents=True, exist_ok=True)

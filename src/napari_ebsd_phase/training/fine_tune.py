@@ -115,6 +115,8 @@ def fine_tune(
         If the loss is no longer a number.
     """
     settings = settings or FineTuneSettings()
+    # Labelled patterns are learned without their projection centres.
+    classifier = classifier.without_maps()
     size = classifier.preprocessing.size
     for patterns in (labelled, memory, structures):
         if patterns is not None and patterns.inputs.shape[1:] != (1, size, size):

@@ -71,6 +71,7 @@ def adapt(
         raise InputError(f"{len(inputs)} patterns are too few to adapt to: give {_FEWEST} or more")
     if not 0 <= share <= 1:
         raise InputError(f"the share of an adaptation is between 0 and 1, not {share}")
+    classifier = classifier.without_maps()
     network = copy.deepcopy(classifier.network)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     before = [[values.clone() for values in _statistics(norm)] for norm in norms]

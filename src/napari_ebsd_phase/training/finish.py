@@ -16,6 +16,7 @@ from ..card import make_card
 from ..classifier import Classifier
 from ..crystallography import LEVELS
 from ..network import SymmetryNet
+from ..symmetry_maps import Centre
 from .calibration import best_temperature, decision_threshold, pattern_threshold
 from .evaluate import evaluate_materials
 from .materials import Material
@@ -34,6 +35,7 @@ def calibration_scores(
     materials: Mapping[str, Sequence[Material]],
     *,
     patterns: int,
+    with_centre: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Scores | None:
     """Scores of materials as users have them: half unseen, which come first, half seen.
@@ -58,6 +60,7 @@ def calibration_scores(
         TRAINING,
         patterns=patterns,
         seed=2,
+        with_centre=with_centre,
         progress=partial(progress, "calibration materials") if progress else None,
     )
 
@@ -110,7 +113,8 @@ def finish(
         preprocessing=settings.preprocessing.to_dict(),
         training_prior=np.round(stream.training_prior(), 6).tolist(),
         known_structures=known_structures().tolist(),
-        mirrored_views=True,
+        # Symmetry maps of a mirror image are the mirror images of the maps: nothing new.
+        mirrored_views=settings.architecture.view != "symmetry",
         temperature=1.0,
         threshold=0.5,
         training={
@@ -163,25 +167,70 @@ def calibrate(
         See :func:`finish`.
     """
     card = classifier.card
+    alone = any(member.answers for member in classifier.network.members)
+    for with_centre in (False, True) if classifier.takes_centre else (False,):
+        if not (alone or with_centre):
+            continue
+        found = _tested(
+            classifier,
+            stack,
+            materials,
+            patterns=patterns,
+            development=development,
+            with_centre=with_centre,
+            progress=progress,
+        )
+        if alone and with_centre:
+            card["with_centre"] = {**card.get("with_centre", {}), **found}
+        else:  # a network that looks at nothing else has no other figures
+            card.update(found)
+
+
+def _tested(
+    classifier: Classifier,
+    stack: np.ndarray,
+    materials: Mapping[str, Sequence[Material]],
+    *,
+    patterns: int,
+    development: bool,
+    with_centre: bool,
+    progress: Callable[[str, int, int], None] | None,
+) -> dict[str, Any]:
+    """What a card says of a network that is told the projection centre, or is not."""
+    found: dict[str, Any] = {}
+    told = classifier.at(Centre(0.0, 0.0, 1.0)) if with_centre else classifier
     data = calibration_scores(
-        classifier, stack, materials, patterns=2 * patterns, progress=progress
+        classifier,
+        stack,
+        materials,
+        patterns=2 * patterns,
+        with_centre=with_centre,
+        progress=progress,
     )
     if data is not None:
         # A probability is a promise that must hold where nobody knows the answer beforehand: the
         # temperature is that of unseen materials. On those of training it is too modest.
         unseen = data.of_groups(len(materials["calibration"]))
-        card["temperature"] = best_temperature(classifier, unseen)
-        card["threshold"] = decision_threshold(classifier, data, card["temperature"])
-        card["pattern_threshold"] = pattern_threshold(data)
-    card["metrics"] = evaluate_materials(
-        classifier,
+        found["temperature"] = best_temperature(told, unseen)
+        found["threshold"] = decision_threshold(told, data, found["temperature"])
+        found["pattern_threshold"] = pattern_threshold(data)
+    base = {k: v for k, v in classifier.card.items() if k != "with_centre"}
+    judge = Classifier(
+        classifier.network,
+        {**base, "training_prior": told.card["training_prior"], **found},
+        device="cpu",
+    )
+    found["metrics"] = evaluate_materials(
+        judge,
         stack,
         materials,
         patterns=patterns,
         development=development,
+        with_centre=with_centre,
         progress=progress,
     )
-    for cameras in card["metrics"].values():
+    for cameras in found["metrics"].values():
         for summary in cameras.values():
             for level in LEVELS:  # `evaluate` writes it; on a card it would drown the rest
                 summary[level].pop("confusion", None)
+    return found

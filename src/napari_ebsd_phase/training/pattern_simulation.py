@@ -24,6 +24,7 @@ __all__ = [
     "random_screen",
     "render",
     "simulate_group",
+    "standing",
 ]
 
 
@@ -183,6 +184,29 @@ def random_screen(rng: np.random.Generator, camera: Camera) -> np.ndarray:
         cut = rng.uniform(1.1, 1.7)
         screen = np.abs(x) + np.abs(y) < cut
     return np.broadcast_to(screen, (rows, cols)).copy()
+
+
+def standing(camera: Camera, rng: np.random.Generator) -> tuple[Camera, tuple[float, float, float]]:
+    """A camera that stands in one place, drawn from its ranges, and its projection centre.
+
+    Parameters
+    ----------
+    camera
+        Ranges of the camera conditions.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    camera : Camera
+        The same, but for where it stands.
+    projection_centre : tuple of float
+        (PCx, PCy, PCz) of its frames in Bruker's convention.
+    """
+    x, y = rng.uniform(*camera.centre_x), rng.uniform(*camera.centre_y)
+    distance = float(np.exp(rng.uniform(*np.log(camera.distance))))
+    still = replace(camera, centre_x=(x, x), centre_y=(y, y), distance=(distance, distance))
+    return still, (x, y, distance)
 
 
 def simulate_group(

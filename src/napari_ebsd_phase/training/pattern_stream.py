@@ -15,9 +15,10 @@ from ..crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from ..decoding import PAIRS
 from ..errors import InputError
 from ..preprocessing import fit_screen, prepare
+from ..symmetry_maps import Centre, symmetry_maps
 from .disturbances import draw_disturbed_group
 from .materials import Material
-from .pattern_simulation import GOOD, TRAINING, Camera, simulate_group
+from .pattern_simulation import GOOD, TRAINING, Camera, simulate_group, standing
 from .settings import TrainingSettings
 from .structures import known_structures
 from .symmetry_targets import line_targets
@@ -31,7 +32,8 @@ class Batch(NamedTuple):
     Parameters
     ----------
     inputs
-        (batch, 1, size, size) prepared patterns.
+        (batch, 1, size, size) prepared patterns, or (batch, 22, 28, 28) their symmetry maps if that
+        is what the network looks at.
     labels
         (batch,) pair indices, -1 where there is no single pattern.
     symmetry
@@ -136,6 +138,9 @@ class PatternStream:
             turn = rng.random()
             easy = s.easy > 0 and turn > number / max(1.0, s.easy * s.steps)
             camera = GOOD if easy else self.camera
+            stands = (0.5, 0.5, 0.5)
+            if s.architecture.view == "symmetry":
+                camera, stands = standing(camera, rng)
             if rng.random() < s.disturbed:
                 frames, mask = draw_disturbed_group(
                     len(part), self.stack, self.materials, camera, rng
@@ -148,7 +153,11 @@ class PatternStream:
                     self.stack, chosen, camera, rng, geometry[: len(part)]
                 )
                 known = self.space_groups[part]
-            inputs.append(prepare(frames, s.preprocessing, mask=mask))
+            prepared = prepare(frames, s.preprocessing, mask=mask)
+            if s.architecture.view == "symmetry":
+                centre = Centre.of_screen(stands, mask, s.preprocessing.size)
+                prepared = symmetry_maps(prepared, _misjudged(centre, s.preprocessing.size, rng))
+            inputs.append(prepared)
             if symmetry:
                 size = s.preprocessing.size
                 fit = fit_screen(mask, size)
@@ -196,3 +205,16 @@ def symmetry_cells(settings: TrainingSettings) -> tuple[int, int]:
     """Offsets and angles of the symmetry elements' places: a quarter of the network's view."""
     shape = settings.architecture
     return shape.offsets // 4, shape.angles // 4
+
+
+# Share of the groups, and standard deviation of the projection centre, across and in distance, in
+# widths of the screen: as files have it, as it is estimated from a map, and from a pattern or two.
+_MISJUDGED = ((0.5, 0.015, 0.02), (0.35, 0.04, 0.07), (0.15, 0.08, 0.12))
+
+
+def _misjudged(centre: Centre, size: int, rng: np.random.Generator) -> Centre:
+    """A projection centre as it is known, more or less well."""
+    shares, *errors = zip(*_MISJUDGED, strict=True)
+    across, along = np.array(errors)[:, rng.choice(len(shares), p=shares)] * size
+    x, y, distance = np.array(centre) + rng.normal(0, (across, across, along))
+    return Centre(float(x), float(y), max(float(distance), 0.2 * size))

@@ -18,11 +18,13 @@ from ..errors import InputError
 from ..phase_map import DECISION_LEVELS
 from ..scan import load_scan
 from ..screen import find_screen
+from ..symmetry_maps import Centre
 from .disturbances import DISTURBANCES, draw_disturbances
 from .materials import Material
-from .pattern_simulation import Camera, simulate_group
+from .pattern_simulation import Camera, simulate_group, standing
 
 __all__ = [
+    "CENTRE_ERROR",
     "Scores",
     "decided",
     "draw_disturbed",
@@ -31,6 +33,9 @@ __all__ = [
     "measured_scores",
     "reported",
 ]
+
+CENTRE_ERROR = 0.015
+"""Standard deviation of a known projection centre in tests, in widths of the prepared screen."""
 
 _GROUP = 16  # patterns that share a frame size and screen
 
@@ -116,6 +121,7 @@ def draw_scores(
     *,
     patterns: int = 64,
     seed: int = 1,
+    with_centre: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
     """Simulate the same number of patterns of each material and let the network score them.
@@ -135,6 +141,9 @@ def draw_scores(
     seed
         Of orientations and conditions; with the key of a material it decides the material's
         patterns, whatever else is tested. Training draws from other seeds.
+    with_centre
+        Tell the network where the projection centre is, with an error of :data:`CENTRE_ERROR`.
+        Cameras then stand still for 16 patterns, so that these are other ones than without.
     progress
         Called with the number of materials done and in all.
     """
@@ -143,8 +152,9 @@ def draw_scores(
         rng = np.random.default_rng([seed, 7_000_000, zlib.crc32(material.key.encode())])
         for start in range(0, patterns, _GROUP):
             chosen = rng.choice(material.masters, size=min(_GROUP, patterns - start))
-            frames, mask = simulate_group(stack, chosen, camera, rng)
-            outputs.append(classifier.scores(frames, mask=mask))
+            told, here = _stand(classifier, camera, rng) if with_centre else (None, camera)
+            frames, mask = simulate_group(stack, chosen, here, rng)
+            outputs.append((told(mask) if told else classifier).scores(frames, mask=mask))
         if progress:
             progress(i + 1, len(materials))
     group = np.array([POINT_GROUPS.index(m.point_group) for m in materials])
@@ -169,6 +179,7 @@ def draw_disturbed(
     *,
     frames: int = 256,
     seed: int = 1,
+    with_centre: bool = False,
 ) -> dict[str, Outputs]:
     """What the network says of frames that do not hold one pattern.
 
@@ -182,6 +193,8 @@ def draw_disturbed(
         Frames of each kind.
     seed
         Of frames and conditions.
+    with_centre
+        See :func:`draw_scores`.
 
     Returns
     -------
@@ -194,10 +207,26 @@ def draw_disturbed(
         outputs = []
         for start in range(0, frames, _GROUP):
             count = min(_GROUP, frames - start)
-            group, mask = draw_disturbances(kind, count, stack, materials, camera, rng)
-            outputs.append(classifier.scores(group, mask=mask))
+            told, here = _stand(classifier, camera, rng) if with_centre else (None, camera)
+            group, mask = draw_disturbances(kind, count, stack, materials, here, rng)
+            outputs.append((told(mask) if told else classifier).scores(group, mask=mask))
         found[kind] = _joined(outputs)
     return found
+
+
+def _stand(
+    classifier: Classifier, camera: Camera, rng: np.random.Generator
+) -> tuple[Callable[[np.ndarray], Classifier], Camera]:
+    """A camera that stands still, and what gives the classifier that knows where, by the screen."""
+    still, true = standing(camera, rng)
+    size = classifier.preprocessing.size
+    error = rng.normal(0, CENTRE_ERROR * size, 3)
+
+    def told(mask: np.ndarray) -> Classifier:
+        x, y, distance = np.array(Centre.of_screen(true, mask, size)) + error
+        return classifier.at(Centre(float(x), float(y), float(distance)))
+
+    return told, still
 
 
 def _joined(outputs: Sequence[Outputs]) -> Outputs:

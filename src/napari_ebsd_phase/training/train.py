@@ -95,7 +95,9 @@ def quick_check(
     for number in range(batches):
         inputs, target = stream.batch(10**9 + number)
         single = target.numpy() >= 0
-        best = pair_scores(network(inputs.to(device)).float()).argmax(dim=1).cpu().numpy()
+        features = network.after_maps(inputs.to(device))
+        scores = network.head(features.mean(dim=(2, 3)))
+        best = pair_scores(scores.float()).argmax(dim=1).cpu().numpy()
         found, true = PAIRS[best][single], PAIRS[target.numpy()[single]]
         right += (
             (LAUE_INDEX[found[:, 0]] == LAUE_INDEX[true[:, 0]]).mean(),
@@ -245,7 +247,7 @@ def train(
         optimiser.scale_learning_rates(_rate(step, settings))
         inputs = inputs.to(target, non_blocking=True, memory_format=torch.channels_last)
         with torch.autocast(target.type, torch.bfloat16, enabled=half):
-            features = network.features(inputs)
+            features = network.after_maps(inputs)
             scores = network.head(features.mean(dim=(2, 3)))
         loss = training_loss(scores.float(), labels.to(target))
         if finder is not None:
