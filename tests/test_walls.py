@@ -29,10 +29,20 @@ SIMULATOR_FILE = "training/master_patterns.py"
 FLOORS = (
     {"errors", "crystallography", "samples"},
     {"preprocessing", "screen", "radon", "decoding"}
-    | {"network", "network_mean", "network_folding", "network_int8", "lanes", "outputs"},
+    | {"network", "network_mean", "network_folding", "network_int8", "lanes", "outputs"}
+    | {"symmetry_maps", "symmetry_kernel", "centre_estimate"},
     {"card", "classifier", "phase_map", "scan", "_sources"},
     {"mapping", "stacks", "progressive", "map_request", "regions", "saliency", "zone_axes"}
-    | {"reading_once", "tiles", "cluster", "cluster_worker", "candidates", "export", "training"},
+    | {
+        "reading_once",
+        "tiles",
+        "centring",
+        "cluster",
+        "cluster_worker",
+        "candidates",
+        "export",
+        "training",
+    },
     {"_napari", "cli", "_cli"},
 )
 # The one arrow that points up: PhaseMap.save and PhaseMap.load open it when they are called.

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ class Classifier:
         elif self.precision == "int8":
             examples = prepare(example_patterns(), self.preprocessing)
             self._scoring = ByteNetwork(network, examples)
+        self._by_size: dict[tuple[int, int], Classifier] = {}
         self._lanes: dict[int, Lanes] = {}  # by their number, which is the calling thread's
 
     @property
@@ -116,7 +118,7 @@ class Classifier:
     def mirrored_views(self) -> bool:
         """Whether scores are means over each pattern and its mirror image."""
         # The projection centre of the mirror image is another one.
-        return bool(self.card.get("mirrored_views", False)) and self.centre is None
+        return bool(self.card.get("mirrored_views", False)) and not self.knows_centre
 
     @property
     def threshold(self) -> float:
@@ -133,9 +135,17 @@ class Classifier:
 
     @property
     def centre(self) -> Centre | None:
-        """Projection centre of the patterns, in pixels of prepared ones; None if not given."""
+        """Projection centre of the patterns, in pixels of prepared ones.
+
+        None if it is not given, or differs with the size of the frames.
+        """
         told = self.card.get("centre")
-        return None if told is None else Centre(*told)
+        return Centre(*told) if isinstance(told, list) else None
+
+    @property
+    def knows_centre(self) -> bool:
+        """Whether it was told where the projection centre of its patterns is."""
+        return "centre" in self.card
 
     def at(self, centre: Centre | None) -> Classifier:
         """The same network, for patterns whose projection centre is known.
@@ -158,6 +168,7 @@ class Classifier:
             "centre": [round(float(value), 2) for value in centre],
         }
         where = other.centre
+        assert where is not None
         other.network = with_centre(self.network, where)
         if self._scoring is self.network:
             other._scoring = other.network
@@ -166,6 +177,44 @@ class Classifier:
         else:
             other._scoring = with_centre(self._scoring, where)
         return other
+
+    def at_sizes(self, centres: Mapping[tuple[int, int], Centre]) -> Classifier:
+        """The same network, for frames of several sizes, each with a projection centre of its own.
+
+        Parameters
+        ----------
+        centres
+            By rows and columns of the frames. None of them gives this classifier itself.
+        """
+        by_size = {size: self.at(centre) for size, centre in centres.items()}
+        if not by_size or not self.takes_centre:
+            return self
+        other = copy.copy(next(iter(by_size.values())))
+        told = {f"{size[0]}x{size[1]}": by_size[size].card["centre"] for size in sorted(by_size)}
+        other.card = {**other.card, "centre": told}
+        other._by_size = by_size
+        return other
+
+    def told(self, centre: Any) -> Classifier:
+        """The same network, told what the card of another one, or a map, has as ``centre``.
+
+        Raises
+        ------
+        InputError
+            If that is no projection centre.
+        """
+        try:
+            if isinstance(centre, dict):
+                sizes = [tuple(int(n) for n in key.split("x")) for key in centre]
+                places = [Centre(*map(float, where)) for where in centre.values()]
+                return self.at_sizes({(s[0], s[1]): c for s, c in zip(sizes, places, strict=True)})
+            return self.at(None if centre is None else Centre(*map(float, centre)))
+        except (TypeError, ValueError, IndexError) as error:
+            raise InputError(f"{centre!r:.80} is no projection centre of a network") from error
+
+    def of_size(self, shape: tuple[int, int]) -> Classifier:
+        """The classifier that knows the projection centre of frames of this size, or this one."""
+        return self._by_size.get(shape, self)
 
     def without_maps(self) -> Classifier:
         """The members alone that need no projection centre, as a classifier of their own.
@@ -254,12 +303,12 @@ class Classifier:
         batch_size: int = 128,
     ) -> PendingScores:
         """Begin what :meth:`scores` does, on other threads: as many as torch has cores."""
-        lanes = self.lanes
+        lanes, one = self.lanes, self.of_size(patterns.shape[1:])
         starts = range(0, len(patterns), batch_size)
         batches = [patterns[start : start + batch_size] for start in starts]
         return PendingScores(
             self.network.architecture.outputs,
-            [lanes.submit(self._score, batch, background, mask) for batch in batches],
+            [lanes.submit(one._score, batch, background, mask) for batch in batches],
         )
 
     @torch.inference_mode()

@@ -212,7 +212,7 @@ def _job(
         card=classifier.card,
         device=classifier.device.type,
         precision=classifier.precision,
-        centre=classifier.centre,
+        centre=classifier.card.get("centre"),
         prior=prior,
         batch_size=batch_size,
         # On this machine, opening the scan has compiled everything already.

@@ -20,7 +20,6 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .classifier import Classifier
     from .scan import Scan
-    from .symmetry_maps import Centre
     from .tiles import TileResult
 
 __all__ = ["ClusterJob", "classify_place"]
@@ -48,7 +47,7 @@ class ClusterJob(WorkerPlugin):
     device, precision
         What to compute on and with: that of a local run.
     centre
-        Projection centre that the network is told, if any.
+        What the network is told of the projection centre, see :meth:`.Classifier.told`.
     prior
         Class frequencies of shape (32, 14).
     batch_size
@@ -67,7 +66,7 @@ class ClusterJob(WorkerPlugin):
     card: dict[str, Any]
     device: str
     precision: str
-    centre: Centre | None
+    centre: Any
     prior: np.ndarray
     batch_size: int
     own_numba_cache: bool
@@ -116,7 +115,7 @@ class ClusterJob(WorkerPlugin):
         torch.set_num_threads(cores)
         network = build_network(self.card["architecture"])
         network.load_state_dict(load_tensors(self.weights))
-        classifier = Classifier(network, self.card, self.device, self.precision).at(self.centre)
+        classifier = Classifier(network, self.card, self.device, self.precision).told(self.centre)
         try:
             scan = load_scan(self.path, grid=self.shape)
         except InputError as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .centring import centred
 from .errors import InputError
 from .phase_map import PhaseMap
 from .stacks import PendingStacks, load_stacks, read_ahead
@@ -24,7 +25,6 @@ from .tiles import (
     TILE_PATTERNS,
     Region,
     TileResult,
-    centred,
     check_region,
     default_batch_size,
     plan_tiles,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = [
     "TILE_PATTERNS",
     "TileResult",
-    "centred",
     "check_region",
     "classify",
     "classify_tiles",
@@ -148,7 +147,7 @@ def result_settings(scan: Scan, classifier: Classifier, prior: str | np.ndarray)
         "preprocessing": classifier.preprocessing.to_dict(),
         "static_background": scan.static_background is not None,
         # In pixels of prepared patterns, if the network was told.
-        **({} if classifier.centre is None else {"centre": classifier.card["centre"]}),
+        **({"centre": classifier.card["centre"]} if classifier.knows_centre else {}),
     }
 
 
@@ -189,6 +188,7 @@ def empty_map(
         "region": [rows.start, rows.stop, cols.start, cols.stop],
         "device": str(classifier.device),
         "precision": classifier.precision,
+        **({"projection_centre": where} if (where := classifier.card.get("told")) else {}),
         "batch_size": batch_size or default_batch_size(scan.pattern_shape),
         "tile": tile,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -242,7 +242,7 @@ def classify(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     scheduler: str | Client | None = None,
-    projection_centre: tuple[float, float, float] | str | None = "file",
+    projection_centre: tuple[float, float, float] | str | None = "auto",
 ) -> PhaseMap:
     """Classify a scan.
 
@@ -259,7 +259,7 @@ def classify(
     scheduler
         Dask cluster to compute on: an address or a client, see :func:`.cluster.connected`.
     projection_centre
-        See :func:`centred`: a network that can use it sees more, and is slower.
+        See :func:`.centring.centred`: a network that can use it sees more, and is slower.
 
     Returns
     -------

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .screen import find_screen
 from .stacks import Classified
-from .symmetry_maps import Centre
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -25,7 +24,6 @@ __all__ = [
     "TILE_PATTERNS",
     "Region",
     "TileResult",
-    "centred",
     "check_region",
     "default_batch_size",
     "plan_tiles",
@@ -140,39 +138,6 @@ def scan_screen(
     if read is not None:
         return find_screen(read(places))
     return find_screen(np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places]))
-
-
-def centred(
-    scan: Scan,
-    classifier: Classifier,
-    projection_centre: tuple[float, float, float] | str | None = "file",
-) -> Classifier:
-    """Return a classifier that knows where the projection centre of a scan's patterns is.
-
-    Parameters
-    ----------
-    scan
-        Open scan. For a folder of images the projection centre must be given.
-    classifier
-        The network. One that makes nothing of it is returned as it is.
-    projection_centre
-        (PCx, PCy, PCz) in Bruker's convention, ``"file"`` for what the file says, or None for none.
-
-    Raises
-    ------
-    InputError
-        If it is no projection centre, or given for images of different sizes.
-    """
-    if not classifier.takes_centre or classifier.centre is not None:
-        return classifier
-    if isinstance(projection_centre, str):
-        if projection_centre != "file":
-            raise InputError(f"the projection centre is 'file' or numbers, not {projection_centre}")
-        projection_centre = scan.projection_centre
-    if projection_centre is None:
-        return classifier
-    screen = scan_screen(scan)
-    return classifier.at(Centre.of_screen(projection_centre, screen, classifier.preprocessing.size))
 
 
 def default_batch_size(pattern_shape: tuple[int, int] | None) -> int:

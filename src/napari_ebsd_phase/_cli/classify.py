@@ -191,8 +191,9 @@ def _prepare(
     args: argparse.Namespace, scans: list[Scan]
 ) -> tuple[list[Classifier], list[PhaseMap]]:
     """Check the request against the data, cheapest first; return networks and empty maps."""
+    from ..centring import centred
     from ..classifier import load_classifier
-    from ..mapping import centred, check_region, empty_map
+    from ..mapping import check_region, empty_map
 
     for scan in scans:
         check_region(scan.shape, args.region)

@@ -80,26 +80,28 @@ def add_projection_centre(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--projection-centre",
         type=projection_centre,
-        default="file",
+        default="auto",
         metavar="X,Y,Z",
         help="where the source point lies before the screen, in Bruker's convention: fractions of "
         "the width from the left and of the height from the top, distance in heights. Networks "
-        "that look for symmetry axes (see `napari-ebsd-phase models`) see more with it. Default: "
-        "file, what the file says; none: do without",
+        "that look for symmetry axes need it. Instead of numbers: file, what the file says; "
+        "estimate, from the patterns, whatever phase they are of; auto (the default), the first "
+        "of these that gives an answer; none, do without",
     )
 
 
 def projection_centre(text: str) -> tuple[float, float, float] | str | None:
-    """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``, ``file`` or ``none``."""
-    if text in ("file", "none"):
-        return "file" if text == "file" else None
+    """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``, ``auto`` or ``none``."""
+    if text in ("auto", "file", "estimate", "none"):
+        return None if text == "none" else text
     try:
         x, y, distance = (float(part) for part in text.split(","))
     except ValueError:
         x = y = distance = float("nan")
     if not (abs(x) < 10 and abs(y) < 10 and 0 < distance < 100):
         raise argparse.ArgumentTypeError(
-            f"expected X,Y,Z as in 0.5,0.2,0.6 (Bruker's convention), file or none, not {text!r}"
+            "expected X,Y,Z as in 0.5,0.2,0.6 (Bruker's convention), auto, file, estimate or "
+            f"none, not {text!r}"
         )
     return x, y, distance
 

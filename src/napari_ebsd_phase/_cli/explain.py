@@ -107,11 +107,11 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     import numpy as np
 
+    from ..centring import centred
     from ..classifier import load_classifier
     from ..export import replacing
     from ..saliency import explain
     from ..saliency.picture import write_picture
-    from ..tiles import centred
     from .classify import open_scan
 
     outputs = [Path(name) for name in args.output]

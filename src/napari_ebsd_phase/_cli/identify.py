@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> None:
     with load_scan(args.source, grid=args.grid) as scan:
         regions = _regions(args, scan.shape)  # before seconds are spent on the network
         common.set_threads(args.threads)
+        from ..centring import centred
         from ..classifier import load_classifier
-        from ..tiles import centred
 
         classifier = load_classifier(args.model, device=args.device)
         classifier.prior(args.prior)

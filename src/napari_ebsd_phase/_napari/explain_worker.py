@@ -303,17 +303,17 @@ class Explainer(QObject):
 
     def _at_centre(self, name: str, provenance: Mapping[str, object], scan: Scan) -> Classifier:
         """The network as the map was made with it, or would be."""
-        from ..symmetry_maps import Centre
-        from ..tiles import centred
+        from ..centring import centred
 
         classifier = self._networks[name]
         told: Any = provenance.get("centre")
         if told is None and "network_sha256" in provenance:
             return classifier  # a map that was made without
-        # Made anew for every pattern it would cost more than the answer; the last one will do.
-        place = name, None if told is None else tuple(told)
+        # Told anew for every pattern it would cost more than the answer.
+        place = name, str(told)
         if self._told.get(scan, (None,))[0] != place:
-            found = centred(scan, classifier) if told is None else classifier.at(Centre(*told))
+            # Without a map nobody waits seconds for an estimate.
+            found = centred(scan, classifier, "file") if told is None else classifier.told(told)
             self._told[scan] = place, found
         return self._told[scan][1]
 

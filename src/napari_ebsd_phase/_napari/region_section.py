@@ -192,8 +192,8 @@ class RegionSection(Section):
 
         def work(progress: Progress, cancelled: Cancelled) -> Identification:
             classifier = loader.load(network, device)
+            from ..centring import centred
             from ..regions import identify  # after torch, which the loader imports with care
-            from ..tiles import centred
 
             return identify(
                 scan,

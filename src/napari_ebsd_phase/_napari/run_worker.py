@@ -131,8 +131,8 @@ class Worker(Thread):
 
     def _classify(self, request: Request) -> None:
         classifier = self._loader.load(request.network, request.device)
+        from ..centring import centred
         from ..progressive import classify_progressively
-        from ..tiles import centred
 
         if self.stopped:
             return

@@ -123,7 +123,8 @@ def make_sphere(
     """
     classifier = loader.load(request.network, request.device)
     # After torch, which the loader imports with care.
-    from ..mapping import centred, scan_screen
+    from ..centring import centred
+    from ..mapping import scan_screen
     from ..saliency import Cancelled as Stopped
     from ..saliency.sphere import laue_operations, saliency_on_sphere
     from ..saliency.sphere_picture import Panel

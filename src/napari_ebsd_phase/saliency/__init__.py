@@ -208,6 +208,7 @@ def evidence(
     frames = np.asarray(patterns)
     if frames.ndim != 3:
         raise InputError(f"patterns must have the shape (n, h, w), not {frames.shape}")
+    classifier = classifier.of_size(frames.shape[1:])
     question = Question(classifier, target, level=level, against=against, prior=prior)
     screen = screen_on_detector(frames.shape[1:], mask, background)
     result = np.empty(frames.shape, np.float32)

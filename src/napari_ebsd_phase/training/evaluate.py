@@ -170,8 +170,10 @@ def evaluate(
     }
     if measured is not None:  # first: a wrong folder must not cost minutes of simulation
         data = measured_scores(classifier, measured)
-        result["measured"] = summarise(classifier, data, prior)
-        result["measured"]["by_set"] = right_by_set(classifier, data, prior)
+        # Their projection centres are taken from the pictures; see `measured_scores`.
+        judge = classifier.at(Centre(0.0, 0.0, 1.0))
+        result["measured"] = summarise(judge, data, prior)
+        result["measured"]["by_set"] = right_by_set(judge, data, prior)
     result |= evaluate_materials(
         classifier,
         stack,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..centring import found_in
 from ..classifier import Classifier, Outputs
 from ..crystallography import BRAVAIS_LATTICES, POINT_GROUPS, level_index, marginal
 from ..decoding import best_pair
@@ -214,6 +215,15 @@ def draw_disturbed(
     return found
 
 
+def _told_by_patterns(classifier: Classifier, frames: list[np.ndarray]) -> Classifier:
+    """The classifier that knows the projection centre of some frames, if they tell it."""
+    if not classifier.takes_centre:
+        return classifier
+    stack = np.concatenate(frames)
+    found = found_in(stack, classifier, find_screen(stack))
+    return classifier if found is None else classifier.at(found[1])
+
+
 def _stand(
     classifier: Classifier, camera: Camera, rng: np.random.Generator
 ) -> tuple[Callable[[np.ndarray], Classifier], Camera]:
@@ -242,7 +252,8 @@ def measured_scores(classifier: Classifier, folder: Path) -> Scores:
         The network under test.
     folder
         Pictures of any size, and ``index.csv`` with the columns ``set``, ``file``,
-        ``point_group`` and ``bravais_lattice``. The sets take the place of materials.
+        ``point_group`` and ``bravais_lattice``. The sets take the place of materials. A network
+        that needs it takes the projection centre from the pictures of one set and size.
 
     Raises
     ------
@@ -268,12 +279,23 @@ def measured_scores(classifier: Classifier, folder: Path) -> Scores:
         if row["point_group"] not in POINT_GROUPS or row["bravais_lattice"] not in BRAVAIS_LATTICES:
             raise InputError(f"{index}: unknown point group or lattice in the row of {row['file']}")
     sets = tuple(sorted({row["set"] for row in rows}))
-    outputs = []
+    frames = []
     for row in rows:
         with load_scan(folder / row["file"]) as scan:
-            frame = scan.pattern(0, 0)[None]
-        outputs.append(classifier.scores(frame, mask=find_screen(frame)))
-    together = _joined(outputs)
+            frames.append(scan.pattern(0, 0)[None])
+    cameras = [(row["set"], frame.shape) for row, frame in zip(rows, frames, strict=True)]
+    knowing = {
+        camera: _told_by_patterns(
+            classifier, [f for f, c in zip(frames, cameras, strict=True) if c == camera]
+        )
+        for camera in sorted(set(cameras))
+    }
+    together = _joined(
+        [
+            knowing[camera].scores(frame, mask=find_screen(frame))
+            for frame, camera in zip(frames, cameras, strict=True)
+        ]
+    )
     return Scores(
         together.scores,
         np.array([sets.index(row["set"]) for row in rows]),

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tell a network where the projection centre of a scan is: its file, its user, or its patterns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .centre_estimate import CentreEstimate, estimate_centre
+from .errors import InputError
+from .preprocessing import pattern_quality, prepare
+from .screen import find_screen
+from .symmetry_maps import Centre
+from .tiles import scan_screen
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+    from .scan import Scan
+
+__all__ = ["centred", "found_in"]
+
+Told = tuple[float, float, float] | str | None
+
+_WAYS = ("auto", "file", "estimate")
+# Looked at for an estimate; the clearest third counts.
+_LOOKED_AT, _USED = 48, 16
+# Estimates below this score are no better than none (benchmarks/centre.py).
+_TRUSTED = 2.0
+
+
+def centred(
+    scan: Scan,
+    classifier: Classifier,
+    projection_centre: Told = "auto",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Classifier:
+    """Return a classifier that knows where the projection centre of a scan's patterns is.
+
+    Parameters
+    ----------
+    scan
+        Open scan. Images of a folder are taken to be of one camera if they are of one size.
+    classifier
+        The network. One that makes nothing of the projection centre, or knows it, is returned as
+        it is.
+    projection_centre
+        (PCx, PCy, PCz) in Bruker's convention; ``"file"``: what the file says, if it does;
+        ``"estimate"``: from the patterns, which takes some seconds; ``"auto"``: as the file says,
+        else from the patterns; None: do without.
+    progress
+        Called with the number of steps done and in all while it is estimated.
+
+    Raises
+    ------
+    InputError
+        If it is no projection centre, or the file is damaged.
+    """
+    if isinstance(projection_centre, str) and projection_centre not in _WAYS:
+        raise InputError(
+            f"the projection centre is {', '.join(_WAYS)} or three numbers, "
+            f"not {projection_centre!r}"
+        )
+    if not classifier.takes_centre or classifier.knows_centre or projection_centre is None:
+        return classifier
+    way = "given"
+    if isinstance(projection_centre, str):
+        way, asked = "file", projection_centre
+        projection_centre = scan.projection_centre if asked != "estimate" else None
+        if projection_centre is None:
+            return classifier if asked == "file" else _by_patterns(scan, classifier, progress)
+    size = classifier.preprocessing.size
+    if scan.pattern_shape is not None:
+        centre = Centre.of_screen(projection_centre, scan_screen(scan), size)
+        return _noted(classifier.at(centre), way, projection_centre)
+    screens = {shape: find_screen(frames) for shape, frames in _by_size(scan).items()}
+    centres = {
+        shape: Centre.of_screen(projection_centre, screen, size)
+        for shape, screen in screens.items()
+    }
+    return _noted(classifier.at_sizes(centres), way, projection_centre)
+
+
+def found_in(
+    frames: np.ndarray,
+    classifier: Classifier,
+    screen: np.ndarray,
+    background: np.ndarray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[CentreEstimate, Centre] | None:
+    """Projection centre of some frames of one camera, from the frames themselves.
+
+    Parameters
+    ----------
+    frames
+        Shape (n, h, w); the clearest ones are used.
+    classifier
+        With a member that looks at symmetry maps.
+    screen, background
+        Screen mask and static background (h, w).
+    progress
+        See :func:`centred`.
+
+    Returns
+    -------
+    tuple or None
+        What was found, and where that is in prepared patterns; None if it cannot be relied on.
+    """
+    member = next(m for m in classifier.network.members if m.maps is not None)
+    inputs = prepare(frames, classifier.preprocessing, mask=screen, background=background)
+    clearest = np.argsort(-pattern_quality(inputs).numpy(), kind="stable")[:_USED]
+    patterns = inputs[torch.from_numpy(np.sort(clearest))].to(classifier.device)
+    estimate = estimate_centre(member, patterns, screen, progress=progress)
+    if estimate.score < _TRUSTED:
+        return None
+    size = classifier.preprocessing.size
+    return estimate, Centre.of_screen(estimate.projection_centre, screen, size)
+
+
+def _by_patterns(
+    scan: Scan, classifier: Classifier, progress: Callable[[int, int], None] | None
+) -> Classifier:
+    """As the patterns themselves tell, if they do."""
+    if scan.pattern_shape is not None:
+        background = scan.static_background
+        found = found_in(_spread(scan), classifier, scan_screen(scan), background, progress)
+        if found is None:
+            return classifier
+        estimate, centre = found
+        return _noted(classifier.at(centre), "estimated", estimate.projection_centre)
+    centres = {}
+    for shape, frames in _by_size(scan).items():
+        found = found_in(frames, classifier, find_screen(frames), None, progress)
+        if found is not None:
+            centres[shape] = found[1]
+    return _noted(classifier.at_sizes(centres), "estimated", None) if centres else classifier
+
+
+def _noted(
+    classifier: Classifier, way: str, where: tuple[float, float, float] | None
+) -> Classifier:
+    """Enter for the provenance of a map where the projection centre came from."""
+    values = None if where is None else [round(float(value), 4) for value in where]
+    classifier.card["told"] = {"from": way, **({} if values is None else {"bruker": values})}
+    return classifier
+
+
+def _spread(scan: Scan) -> np.ndarray:
+    """Patterns spread evenly over a map, (n, h, w)."""
+    count = scan.shape[0] * scan.shape[1]
+    places = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).round().astype(int))
+    return np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places])
+
+
+def _by_size(scan: Scan) -> dict[tuple[int, int], np.ndarray]:
+    """The first images of each size of a folder."""
+    frames: defaultdict[tuple[int, int], list[np.ndarray]] = defaultdict(list)
+    for row, col in np.ndindex(*scan.shape):
+        frame = scan.pattern(row, col)
+        if len(frames[frame.shape]) < _LOOKED_AT:
+            frames[frame.shape].append(frame)
+    return {shape: np.stack(group) for shape, group in frames.items()}
