@@ -242,7 +242,7 @@ def test_candidates_are_in_the_json_document(structures, capsys):
     "words",
     [
         ["--cif", "nowhere.cif"],
-        ["--projection-centre", "0.5,0.2,0.6"],
+        ["--projection-centre", "somewhere"],
         ["--candidates", "--energy", "-1"],
         ["--candidates", "--projection-centre", "0.5,0.2"],
         ["--candidates", "--projection-centre", "0.5,0.2,-1"],

@@ -68,6 +68,13 @@ def add(commands: common.Commands) -> None:
         metavar="N",
         help="patterns a material and camera (default: 48)",
     )
+    combine.add_argument(
+        "--weights",
+        type=common.positive,
+        nargs="+",
+        metavar="X",
+        help="factors of the scores before the mean is taken, one for each network (default: 1)",
+    )
     combine.add_argument("--quiet", action="store_true", help="no progress, no summary")
     verify = common.add_command(
         actions,
@@ -135,8 +142,11 @@ def run_describe(args: argparse.Namespace) -> None:
         *((f"{key} materials", value) for key, value in _materials(training).items()),
     ]
     print(common.table(("", ""), facts).strip())
-    if card["metrics"]:
-        print("\n" + accuracy_table(card["metrics"]))
+    centred = card.get("with_centre", {})
+    for told, metrics in ((False, card["metrics"]), (True, centred.get("metrics"))):
+        if metrics:
+            title = f"projection centre {'known' if told else 'not known'}\n" if centred else ""
+            print(f"\n{title}{accuracy_table(metrics)}")
 
 
 def _materials(training: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +165,8 @@ def run_combine(args: argparse.Namespace) -> None:
     if args.test_patterns < 1:
         raise InputError(f"--test-patterns must be 1 or more, not {args.test_patterns}")
     members = [load_classifier(name, device="cpu") for name in args.names]
-    classifier = combine(members, name=args.name or Path(args.output).name.split(".")[0])
+    name = args.name or Path(args.output).name.split(".")[0]
+    classifier = combine(members, name=name, weights=args.weights)
     stack, materials = tested_materials(classifier, MasterLibrary.open(args.library))
     with common.titled_bars(quiet=args.quiet, unit="materials") as show_part:
         calibrate(classifier, stack, materials, patterns=args.test_patterns, progress=show_part)

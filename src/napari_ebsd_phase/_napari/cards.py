@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,12 @@ def recommended_prior(card: dict[str, Any]) -> str:
 
 def scores(card: dict[str, Any]) -> list[Score]:
     """All tests on a card, at whatever depth they lie."""
-    return list(_scores(card["metrics"], ()))
+    more = card.get("with_centre")
+    known = _scores(more.get("metrics"), ()) if isinstance(more, dict) else ()
+    return [
+        *_scores(card["metrics"], ()),
+        *(replace(each, test=f"{each.test}, projection centre known") for each in known),
+    ]
 
 
 def _scores(metrics: Any, path: tuple[str, ...]) -> Iterator[Score]:

@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 
 import numpy as np
+import torch
 
 from ..card import make_card
 from ..classifier import Classifier
 from ..crystallography import COMPATIBLE
 from ..errors import InputError
+from ..network import SymmetryNet
 from ..network_mean import NetworkMean
+from ..outputs import CLASSES
 from .library import MasterLibrary
 from .materials import Material, load_materials
 
 __all__ = ["combine", "tested_materials"]
 
 
-def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
+def combine(
+    classifiers: Sequence[Classifier], *, name: str, weights: Sequence[float] | None = None
+) -> Classifier:
     """Make a classifier that answers with the mean of the scores of several.
 
     The class frequencies of training are the geometric mean of theirs: so its evidence is the mean
@@ -33,6 +39,8 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         Two or more, with the same preprocessing.
     name
         For the card.
+    weights
+        Factors of their scores before the mean is taken; one each when None.
 
     Returns
     -------
@@ -60,10 +68,20 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         others = dict(classifier.card["training"].get("kinds", {}))
         others.pop("dynamical", None)
         kinds |= Counter(others)
-    network = NetworkMean([member for c in classifiers for member in c.network.members])
+    factors = [1.0] * len(classifiers) if weights is None else list(weights)
+    if len(factors) != len(classifiers) or not all(0 < factor <= 100 for factor in factors):
+        raise InputError("give one weight above 0 for each network")
+    network = NetworkMean(
+        [
+            _weighed(member, factor)
+            for c, factor in zip(classifiers, factors, strict=True)
+            for member in c.network.members
+        ]
+    )
     # What answers where no projection centre is known.
-    alone = [c for c in classifiers if any(m.answers for m in c.network.members)]
-    frequencies = _mean_frequencies(alone or classifiers)
+    pairs = list(zip(classifiers, factors, strict=True))
+    alone = [pair for pair in pairs if any(m.answers for m in pair[0].network.members)]
+    frequencies = _mean_frequencies(alone or pairs)
     card = make_card(
         name,
         network,
@@ -74,7 +92,9 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         temperature=1.0,
         threshold=0.5,
         training={
-            "members": [{"name": c.name, "sha256": c.sha256} for c in classifiers],
+            "members": [
+                {"name": c.name, "sha256": c.sha256, "weight": factor} for c, factor in pairs
+            ],
             "materials": {"train": sum(kinds.values())},
             "kinds": dict(kinds),
             "split": first.card["training"].get("split", ""),
@@ -87,7 +107,7 @@ def combine(classifiers: Sequence[Classifier], *, name: str) -> Classifier:
         version=version("napari-ebsd-phase"),
     )
     if alone and len(alone) < len(classifiers):
-        card["with_centre"] = {"training_prior": _mean_frequencies(classifiers).tolist()}
+        card["with_centre"] = {"training_prior": _mean_frequencies(pairs).tolist()}
     return Classifier(network, card, device="cpu")
 
 
@@ -121,13 +141,27 @@ def tested_materials(
     return stack, {"train": train, "calibration": unseen}
 
 
-def _mean_frequencies(classifiers: Sequence[Classifier]) -> np.ndarray:
-    """Geometric mean of the frequencies (32, 14) of training."""
+def _weighed(member: SymmetryNet, factor: float) -> SymmetryNet:
+    """A network whose scores of classes are larger by a factor."""
+    if factor == 1.0:
+        return member
+    other = copy.deepcopy(member)
+    with torch.no_grad():
+        other.head.weight[:CLASSES] *= factor
+        other.head.bias[:CLASSES] *= factor
+    return other
+
+
+def _mean_frequencies(classifiers: Sequence[tuple[Classifier, float]]) -> np.ndarray:
+    """Frequencies (32, 14) of training that are in the mean of the scores.
+
+    The geometric mean of theirs, each to the power of its weight.
+    """
     logs = []
-    for classifier in classifiers:
+    for classifier, factor in classifiers:
         table = np.asarray(classifier.card["training_prior"], float)
         smallest = table[COMPATIBLE & (table > 0)].min()
         # As in decoding: a pair that training never showed has the smallest frequency.
-        logs.append(np.log(np.maximum(table, smallest)))
+        logs.append(factor * np.log(np.maximum(table, smallest)))
     mean = np.where(COMPATIBLE, np.exp(np.mean(logs, axis=0)), 0.0)
     return np.asarray(mean / mean.sum())
