@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from .centring import centred as centred
 from .classifier import Classifier as Classifier
 from .classifier import load_classifier as load_classifier
 from .errors import InputError as InputError

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .classifier import Classifier
     from .scan import Scan
 
-__all__ = ["centred", "found_in"]
+__all__ = ["Told", "centred", "found_in"]
 
 Told = tuple[float, float, float] | str | None
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .centring import centred
+from .centring import Told, centred
 from .errors import InputError
 from .phase_map import PhaseMap
 from .stacks import PendingStacks, load_stacks, read_ahead
@@ -242,7 +242,7 @@ def classify(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     scheduler: str | Client | None = None,
-    projection_centre: tuple[float, float, float] | str | None = "auto",
+    projection_centre: Told = "auto",
 ) -> PhaseMap:
     """Classify a scan.
 

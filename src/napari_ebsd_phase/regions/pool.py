@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .. import crystallography
+from ..centring import Told, centred
 from ..decoding import best_pair, decode
 from ..errors import InputError
 from ..mapping import check_region, default_batch_size, scan_screen
@@ -44,6 +45,7 @@ def identify(
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    projection_centre: Told = "auto",
 ) -> Identification:
     """Say what one region of a scan is.
 
@@ -69,6 +71,8 @@ def identify(
         Called with the number of patterns done and to be done.
     cancelled
         Asked now and then; when true, the answer is that of the patterns done so far.
+    projection_centre
+        See :func:`.centring.centred`.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def identify(
         batch_size=batch_size,
         progress=progress,
         cancelled=cancelled,
+        projection_centre=projection_centre,
     )
     return next(found)
 
@@ -102,6 +107,7 @@ def identify_regions(
     batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    projection_centre: Told = "auto",
 ) -> Iterator[Identification]:
     """Say what each of several regions is, one after the other.
 
@@ -110,6 +116,7 @@ def identify_regions(
     for name, number in (("number of patterns", max_patterns), ("batch size", batch_size)):
         if number is not None and number < 1:
             raise InputError(f"the {name} must be 1 or more, not {number}")
+    classifier = centred(scan, classifier, projection_centre)
     frequencies = classifier.prior(prior) if isinstance(prior, str) else np.asarray(prior)
     reader: _Reader | None = None
     for region in regions:

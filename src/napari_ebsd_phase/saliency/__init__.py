@@ -51,7 +51,8 @@ def explain(
     pattern
         Detector frame of shape (h, w), as it comes from the camera.
     classifier
-        The network that is asked.
+        The network that is asked; see :func:`.centring.centred` for one that knows the projection
+        centre, as maps are made with.
     target
         Name of a class of `level`; when None, the one that a map reports as the most probable.
     level
