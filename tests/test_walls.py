@@ -162,6 +162,7 @@ def test_the_public_names_are_there():
         "PhaseMap",
         "Scan",
         "__version__",
+        "centred",
         "classify",
         "explain",
         "identify",

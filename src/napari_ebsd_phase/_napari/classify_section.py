@@ -154,7 +154,7 @@ class ClassifySection(Section):
         if session is None or job is None:
             raise InputError("no pattern file is open: open or locate one in the Scan section")
         settings = load_settings()
-        region = self._region(session)
+        region, centre = self._region(session), self.form.projection_centre
         job.begin()
         job.run.start(
             self._viewer,
@@ -163,6 +163,7 @@ class ClassifySection(Section):
             prior=self.prior,
             region=region,
             device=self.device,
+            projection_centre=centre,
             batch_size=settings.batch_size,
             threshold=settings.threshold,
         )
@@ -213,7 +214,7 @@ class ClassifySection(Section):
         self.progress.setRange(0, job.total)  # 0 to 0 while the network is loaded: it is busy
         self.progress.setValue(job.done)
         if job.total == 0:
-            self.state.setText("Loading the network …")
+            self.state.setText("Getting ready: network, screen, projection centre …")
         else:
             self.state.setText(
                 f"{job.done:,} of {job.total:,} patterns{_remaining(job.seconds_left)}"

@@ -189,6 +189,7 @@ class RegionSection(Section):
         scan, mask = session.scan, chosen.mask
         loader, network = self._classify.loader, self._classify.network
         prior, device = self._classify.prior, self._classify.device
+        centre = self._classify.form.projection_centre
 
         def work(progress: Progress, cancelled: Cancelled) -> Identification:
             classifier = loader.load(network, device)
@@ -197,7 +198,7 @@ class RegionSection(Section):
 
             return identify(
                 scan,
-                centred(scan, classifier),
+                centred(scan, classifier, centre),
                 mask,
                 prior=prior,
                 progress=progress,

@@ -18,6 +18,7 @@ from superqt import QElidingLabel
 
 from .card_dialog import CardDialog
 from .cards import SUFFIX, network_names, read_card, recommended_prior
+from .centre_box import CentreBox
 from .notify import guarded
 from .prior_chooser import PriorChooser
 from .section import form
@@ -94,6 +95,7 @@ class RequestForm(QWidget):
             "Every pattern, or only those inside the selected shapes of a Shapes layer (all of its "
             "shapes where none is selected)"
         )
+        self.centre_box = CentreBox()
         self.device_box = QComboBox()
         self.device_box.setToolTip("Where the network runs")
         for number, (key, title, tip) in enumerate(_DEVICES):
@@ -126,6 +128,11 @@ class RequestForm(QWidget):
     def device(self) -> str:
         """``auto``, ``cpu``, ``cuda`` or ``mps``."""
         return str(self.device_box.currentData())
+
+    @property
+    def projection_centre(self) -> tuple[float, float, float] | str | None:
+        """As :func:`~.centring.centred` takes it; an InputError for what is none."""
+        return self.centre_box.told
 
     @property
     def only_shape(self) -> bool:
@@ -184,6 +191,7 @@ class RequestForm(QWidget):
         fields.addRow("Class prior", self.prior_box)
         fields.addRow("", self.own_row)
         fields.addRow("Patterns", self.extent_box)
+        fields.addRow("Proj. centre", self.centre_box)
         fields.addRow("Device", self.device_box)
         self._fields = fields
         self.setLayout(fields)

@@ -140,6 +140,7 @@ class ClassificationRun(QObject):
         device: str = "auto",
         batch_size: int | None = None,
         threshold: float | None = None,
+        projection_centre: tuple[float, float, float] | str | None = "auto",
     ) -> None:
         """Begin to classify the scan of a session; returns at once.
 
@@ -157,6 +158,8 @@ class ClassificationRun(QObject):
             As for :func:`~.progressive.classify_progressively`.
         threshold
             Probability that a label needs; as the network's card proposes when None.
+        projection_centre
+            See :func:`~.centring.centred`.
 
         Raises
         ------
@@ -180,6 +183,7 @@ class ClassificationRun(QObject):
             device,
             batch_size,
             threshold,
+            projection_centre,
         )
         worker = Worker(request, self._loader, self._last_worker)
         self._job = Job(worker, viewer, session, mask)

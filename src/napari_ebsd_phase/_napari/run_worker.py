@@ -49,6 +49,8 @@ class Request:
         As for :func:`~.progressive.classify_progressively`.
     threshold
         Probability that a label needs; as the card proposes when None.
+    projection_centre
+        See :func:`~.centring.centred`.
     """
 
     scan: Scan
@@ -59,6 +61,7 @@ class Request:
     device: str
     batch_size: int | None
     threshold: float | None
+    projection_centre: tuple[float, float, float] | str | None = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ class Worker(Thread):
 
         if self.stopped:
             return
-        classifier = centred(request.scan, classifier)
+        classifier = centred(request.scan, classifier, request.projection_centre)
         classifier.prior(request.prior)  # a wrong one shall not cost the map that is there
         phase_map = request.phase_map
         resumed = phase_map is not None and can_resume(
