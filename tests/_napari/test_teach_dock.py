@@ -45,7 +45,7 @@ def dock(viewer, others, qtbot) -> TeachDock:
     dock.others = others
     viewer.window.add_dock_widget(dock, name="EBSD teach the network", area="right")
     qtbot.waitUntil(dock.isVisible)
-    dock.controls.set_network("lines")  # the smaller one
+    dock.controls.network_box.set_network("lines")  # the smaller one
     dock.controls.steps_box.setValue(2)
     return dock
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.utils.history import get_open_history, update_open_history
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QWidget,
@@ -17,8 +15,9 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from .card_dialog import CardDialog
-from .cards import SUFFIX, network_names, read_card, recommended_prior
+from .cards import read_card, recommended_prior
 from .centre_box import CentreBox
+from .network_box import NetworkBox
 from .notify import guarded
 from .prior_chooser import PriorChooser
 from .section import form
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _SPACING = 4
 
-_FILE = "File…"
 _OWN = "own"
 
 _PRIORS = (
@@ -70,12 +68,7 @@ class RequestForm(QWidget):
         self._prior = ""
         self._own = ""
         self._prior_chosen = False
-        self.network_box = QComboBox()
-        self.network_box.setToolTip("Network that names the patterns")
-        for name in network_names():
-            self.network_box.addItem(name, name)
-        self.network_box.addItem(_FILE, "")
-        self._network = self.network_box.itemData(0)
+        self.network_box = NetworkBox("Network that names the patterns")
         self.card_button = QPushButton("C&ard…")
         self.card_button.setToolTip(
             "What the network tells apart, what it was trained on, and how good it is"
@@ -101,14 +94,14 @@ class RequestForm(QWidget):
         for number, (key, title, tip) in enumerate(_DEVICES):
             self.device_box.addItem(title, key)
             self.device_box.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
-        for box in (self.network_box, self.prior_box, self.extent_box, self.device_box):
+        for box in (self.prior_box, self.extent_box, self.device_box):
             box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(6)
         self._lay_out()
         self._show_prior(self._proposed_prior())
-        self.network_box.activated.connect(self._on_network)
+        self.network_box.chosen.connect(self._on_network)
         self.card_button.clicked.connect(self._show_card)
         self.prior_box.activated.connect(self._on_prior)
         self.own_button.clicked.connect(self._choose_own)
@@ -117,7 +110,7 @@ class RequestForm(QWidget):
     @property
     def network(self) -> str:
         """Name of a bundled network, or path of a ``.safetensors`` file."""
-        return str(self._network)
+        return self.network_box.network
 
     @property
     def prior(self) -> str:
@@ -142,27 +135,6 @@ class RequestForm(QWidget):
     def set_device(self, device: str) -> None:
         """Choose a device, as the settings of the plugin do."""
         self.device_box.setCurrentIndex(max(0, self.device_box.findData(device)))
-
-    def set_network(self, network: str) -> None:
-        """Choose a network; a file is added to the list.
-
-        Raises
-        ------
-        InputError
-            If it has no card that can be read.
-        """
-        read_card(network)
-        place = self.network_box.findData(network)
-        if place < 0:
-            place = self.network_box.count() - 1
-            self.network_box.insertItem(place, network.replace("\\", "/").rpartition("/")[2])
-            self.network_box.setItemData(place, network)
-            self.network_box.setItemData(place, network, Qt.ItemDataRole.ToolTipRole)
-        self.network_box.setCurrentIndex(place)
-        self._network = network
-        if not self._prior_chosen:
-            self._show_prior(self._proposed_prior())
-        self.changed.emit()
 
     def set_prior(self, text: str) -> None:
         """Choose a class prior."""
@@ -210,24 +182,10 @@ class RequestForm(QWidget):
         self._fields.setRowVisible(self.own_row, key == _OWN)
 
     @guarded
-    def _on_network(self, place: int) -> None:
-        network = self.network_box.itemData(place)
-        if network:
-            self.set_network(network)
-            return
-        # "File…" is no network: it stays chosen only until the dialog has an answer.
-        self.network_box.setCurrentIndex(self.network_box.findData(self._network))
-        dialog = QFileDialog(self, "Choose a network", get_open_history()[0])
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter(f"Networks (*{SUFFIX})")
-        dialog.fileSelected.connect(self._on_file)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    @guarded
-    def _on_file(self, name: str) -> None:
-        update_open_history(name)
-        self.set_network(name)
+    def _on_network(self, _: str) -> None:
+        if not self._prior_chosen:
+            self._show_prior(self._proposed_prior())
+        self.changed.emit()
 
     @guarded
     def _show_card(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from ..errors import InputError
-from .cards import SUFFIX, network_names, read_card
+from .cards import SUFFIX
+from .network_box import NetworkBox
 from .notify import guarded
 from .pattern_controls import choice_box
 from .section import form
@@ -31,7 +32,6 @@ from .teach_table import LabelTable
 if TYPE_CHECKING:
     from .teach_labels import Source
 
-_FILE: Final = "File…"
 _STEPS: Final = 200
 _SPACING = 4
 
@@ -52,17 +52,13 @@ class TeachControls(QWidget):
         self._picked = False  # the user chose the source, not we
         self._proposed = ""  # the file that we propose
         self._replaced: Path | None = None  # an existing file that the user wants replaced
-        self._network = network_names()[0]
         self.source_box = choice_box(
             "A Labels layer with one label for each phase, or the phases that the file came with"
         )
         self.new_button = QPushButton("&New layer")
         self.new_button.setToolTip("Add an empty Labels layer to the map and take the brush")
         self.table = LabelTable()
-        self.network_box = choice_box("Network to start from; it stays as it is")
-        for name in network_names():
-            self.network_box.addItem(name, name)
-        self.network_box.addItem(_FILE, "")
+        self.network_box = NetworkBox("Network to start from; it stays as it is")
         self.file_edit = QLineEdit()
         self.file_edit.setToolTip("File for the new network; its card goes beside it")
         self.file_button = QPushButton("…")
@@ -77,7 +73,7 @@ class TeachControls(QWidget):
         self.source_box.activated.connect(self._on_source)
         self.new_button.clicked.connect(self._on_new)
         self.table.changed.connect(self._on_changed)
-        self.network_box.activated.connect(self._on_network)
+        self.network_box.chosen.connect(self._on_changed)
         self.file_button.clicked.connect(self._ask_file)
         self.file_edit.textChanged.connect(self._on_changed)
         self.steps_box.valueChanged.connect(self._on_changed)
@@ -91,7 +87,7 @@ class TeachControls(QWidget):
     @property
     def network(self) -> str:
         """Name of a bundled network, or path of a ``.safetensors`` file."""
-        return self._network
+        return self.network_box.network
 
     @property
     def target(self) -> Path | None:
@@ -119,24 +115,6 @@ class TeachControls(QWidget):
                 if self._picked and source is before:
                     self.source_box.setCurrentIndex(number)
         self.source_box.setEnabled(bool(sources))
-
-    def set_network(self, network: str) -> None:
-        """Choose a network to start from; a file is added to the list.
-
-        Raises
-        ------
-        InputError
-            If it has no card that can be read.
-        """
-        read_card(network)
-        place = self.network_box.findData(network)
-        if place < 0:
-            place = self.network_box.count() - 1
-            self.network_box.insertItem(place, Path(network).name, network)
-            self.network_box.setItemData(place, network, Qt.ItemDataRole.ToolTipRole)
-        self.network_box.setCurrentIndex(place)
-        self._network = network
-        self.changed.emit()
 
     def propose(self, folder: Path, name: str) -> None:
         """Propose a file that does not exist yet, unless the user has named one."""
@@ -188,20 +166,6 @@ class TeachControls(QWidget):
     @guarded
     def _on_changed(self, *_: object) -> None:
         self.changed.emit()
-
-    @guarded
-    def _on_network(self, place: int) -> None:
-        network = self.network_box.itemData(place)
-        if network:
-            self.set_network(network)
-            return
-        # "File…" is no network: it stays chosen only until the dialog has an answer.
-        self.network_box.setCurrentIndex(self.network_box.findData(self._network))
-        dialog = QFileDialog(self, "Choose a network", self._folder(), f"Networks (*{SUFFIX})")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(guarded(self.set_network))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     @guarded
     def _ask_file(self, *_: object) -> None:

@@ -323,7 +323,7 @@ class TeachDock(QWidget):
                 "its network"
             )
         for dock in docks:
-            dock.classify.form.set_network(str(result.target))
+            dock.classify.form.network_box.set_network(str(result.target))
         show_info(f"{result.target.name} is now the network of the dock EBSD phase mapping")
 
     # What the work says ---------------------------------------------------------------------------
