@@ -30,7 +30,7 @@ def _printed(*command: str) -> str:
 
 def peak_memory(source: Path, output: Path) -> int:
     """Bytes of memory that ``classify`` has at most."""
-    arguments = ["classify", str(source), "-o", str(output), "--quiet"]
+    arguments = ["classify", str(source), "-o", str(output), "--quiet", "--model", "fast"]
     kib = int(_printed(sys.executable, "-c", f"{_PROGRAM}; {_PEAK}; sys.exit(code)", *arguments))
     return kib * 1024 if sys.platform != "darwin" else kib
 

@@ -152,6 +152,15 @@ def test_compiled_and_torch_agree() -> None:
     assert torch.allclose(_compiled(inputs, centre), _with_torch(inputs, centre), atol=1e-5)
 
 
+def test_patterns_do_not_mind_their_neighbours() -> None:
+    """A tile, or a batch, of another size gives the same bits."""
+    inputs = torch.randn(31, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(9))
+    centre = Centre(30.0, 22.0, 41.0)
+    whole = symmetry_maps(inputs, centre)
+    for part in (slice(0, 1), slice(3, 8), slice(2, 19), slice(14, 28), slice(10, 31)):
+        assert torch.equal(symmetry_maps(inputs[part], centre), whole[part])
+
+
 def test_another_size_of_the_input_gives_maps_of_the_same_shape() -> None:
     inputs = torch.randn(2, 1, 96, 96, generator=torch.Generator().manual_seed(2))
     maps = symmetry_maps(inputs, Centre(48.0, 30.0, 50.0))

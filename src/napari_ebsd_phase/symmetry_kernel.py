@@ -12,7 +12,17 @@ from typing import Final
 import numba
 import numpy as np
 
-__all__ = ["ANGLES", "CHANNELS", "HARMONICS", "LANES", "ORDERS", "SHARED", "compare", "locate"]
+__all__ = [
+    "ANGLES",
+    "CHANNELS",
+    "HARMONICS",
+    "LANES",
+    "ORDERS",
+    "SHARED",
+    "compare",
+    "compare_one",
+    "locate",
+]
 
 LANES: Final = 16
 """Patterns that are worked on together."""
@@ -173,6 +183,60 @@ def _best_mirrors(zr: np.ndarray, zi: np.ndarray, best: np.ndarray) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _judge(f: np.ndarray, weight: np.ndarray, room: tuple, found: np.ndarray) -> None:
+    """Agreement of the circles about a direction with themselves, for each of sixteen lanes.
+
+    `f` is (48, 9 * 16), `found` (10, 2 * 16): four turns, five kinds of mirror lines, and strength,
+    of inner and then of outer circles. `room` is from :func:`_room`.
+    """
+    work, re, im, power, zr, zi, sums, best = room
+    columns = RINGS * LANES
+    _harmonics(f, re, im, work)
+    power[:] = 0.0
+    for m in range(HARMONICS):
+        two, three, four, six = _KEPT[0, m], _KEPT[1, m], _KEPT[2, m], _KEPT[3, m]
+        for q in range(columns):
+            x, y = re[m, q], im[m, q]
+            square = weight[q] * (x * x + y * y)
+            im[m, q] = -2 * weight[q] * (x * y)
+            re[m, q] = weight[q] * (x * x - y * y)
+            power[0, q] += two * square
+            power[1, q] += three * square
+            power[2, q] += four * square
+            power[3, q] += six * square
+            power[4, q] += square
+    for c in range(5):
+        _sum_rings(power[c], sums[c])
+    for m in range(HARMONICS):
+        _sum_rings(re[m], zr[m])
+        _sum_rings(im[m], zi[m])
+    _best_mirrors(zr, zi, best)
+    for q in range(2 * LANES):
+        total = sums[4, q] + _LITTLE
+        for c in range(4):
+            found[c, q] = sums[c, q] / total
+        for c in range(5):
+            found[4 + c, q] = best[c, q] / total
+        found[9, q] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def _room() -> tuple:
+    """Memory for :func:`_judge`."""
+    columns = RINGS * LANES
+    return (
+        np.empty((50, columns), np.float32),
+        np.empty((HARMONICS, columns), np.float32),
+        np.empty((HARMONICS, columns), np.float32),
+        np.empty((5, columns), np.float32),
+        np.empty((HARMONICS, 2 * LANES), np.float32),
+        np.empty((HARMONICS, 2 * LANES), np.float32),
+        np.empty((5, 2 * LANES), np.float32),
+        np.empty((5, 2 * LANES), np.float32),
+    )
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def compare(
     fine: np.ndarray,
     places: np.ndarray,
@@ -196,18 +260,11 @@ def compare(
     out
         float32 (16, 20, side / pool, side / pool), filled.
     """
-    columns = RINGS * LANES
-    f = np.empty((ANGLES, columns), np.float32)
-    work = np.empty((50, columns), np.float32)
-    re = np.empty((HARMONICS, columns), np.float32)
-    im = np.empty((HARMONICS, columns), np.float32)
-    power = np.empty((5, columns), np.float32)
-    zr = np.empty((HARMONICS, 2 * LANES), np.float32)
-    zi = np.empty((HARMONICS, 2 * LANES), np.float32)
-    sums = np.empty((5, 2 * LANES), np.float32)
-    best = np.empty((5, 2 * LANES), np.float32)
+    f = np.empty((ANGLES, RINGS * LANES), np.float32)
+    found = np.empty((10, 2 * LANES), np.float32)
     cell = np.empty((10, 2 * LANES), np.float32)
     weight = np.repeat(weights, LANES)
+    room = _room()
     cells = side // pool
     for ci in range(cells):
         for cj in range(cells):
@@ -219,41 +276,53 @@ def compare(
                         place = places[at, r, a]
                         for p in range(LANES):
                             f[a, r * LANES + p] = fine[place, p]
-                _harmonics(f, re, im, work)
-                power[:] = 0.0
-                for m in range(HARMONICS):
-                    two, three, four, six = _KEPT[0, m], _KEPT[1, m], _KEPT[2, m], _KEPT[3, m]
-                    for q in range(columns):
-                        x, y = re[m, q], im[m, q]
-                        square = weight[q] * (x * x + y * y)
-                        im[m, q] = -2 * weight[q] * (x * y)
-                        re[m, q] = weight[q] * (x * x - y * y)
-                        power[0, q] += two * square
-                        power[1, q] += three * square
-                        power[2, q] += four * square
-                        power[3, q] += six * square
-                        power[4, q] += square
-                for c in range(5):
-                    _sum_rings(power[c], sums[c])
-                for m in range(HARMONICS):
-                    _sum_rings(re[m], zr[m])
-                    _sum_rings(im[m], zi[m])
-                _best_mirrors(zr, zi, best)
-                for q in range(2 * LANES):
-                    total = sums[4, q] + _LITTLE
-                    for c in range(4):
-                        cell[c, q] = max(cell[c, q], sums[c, q] / total)
-                    for c in range(5):
-                        cell[4 + c, q] = max(cell[4 + c, q], best[c, q] / total)
-                    cell[9, q] = max(cell[9, q], total)
-            for g in range(2):
-                for p in range(LANES):
-                    q = g * LANES + p
-                    for c in range(4):
-                        out[p, 4 * g + c, ci, cj] = cell[c, q]
-                    for c in range(5):
-                        out[p, 8 + 5 * g + c, ci, cj] = cell[4 + c, q]
-                    out[p, 18 + g, ci, cj] = np.float32(0.3) * np.log(cell[9, q])
+                _judge(f, weight, room, found)
+                for c in range(10):
+                    for q in range(2 * LANES):
+                        cell[c, q] = max(cell[c, q], found[c, q])
+            for p in range(LANES):
+                _write(cell, p, out[p, :, ci, cj])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+def _write(found: np.ndarray, lane: int, out: np.ndarray) -> None:
+    """Enter one lane into the channels of a cell."""
+    for g in range(2):
+        q = g * LANES + lane
+        for c in range(4):
+            out[4 * g + c] = found[c, q]
+        for c in range(5):
+            out[8 + 5 * g + c] = found[4 + c, q]
+        out[18 + g] = np.float32(0.3) * np.log(found[9, q])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def compare_one(fine: np.ndarray, places: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    """The same for one pattern, sixteen directions side by side.
+
+    Parameters
+    ----------
+    fine
+        Pixels of the pattern, float32 (pixels + 1,); the last one is zero.
+    places, weights
+        See :func:`compare`.
+    out
+        float32 (directions, 20), filled: every direction by itself.
+    """
+    f = np.empty((ANGLES, RINGS * LANES), np.float32)
+    found = np.empty((10, 2 * LANES), np.float32)
+    weight = np.repeat(weights, LANES)
+    room = _room()
+    for first in range(0, len(places), LANES):
+        lanes = min(LANES, len(places) - first)
+        for p in range(LANES):
+            at = first + min(p, lanes - 1)
+            for r in range(RINGS):
+                for a in range(ANGLES):
+                    f[a, r * LANES + p] = fine[places[at, r, a]]
+        _judge(f, weight, room, found)
+        for p in range(lanes):
+            _write(found, p, out[first + p])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
