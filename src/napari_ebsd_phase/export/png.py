@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 from ..crystallography import BRAVAIS_LATTICES, UNDECIDED_COLOR, color
 from ..phase_map import label_table
 from .page import Page, printable
+from .provenance import PNG_KEY
 from .words import nice_length, percent, shorten, typeset, worth_a_line
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def write(phase_map: PhaseMap, path: Path) -> None:
         metadata={
             "Software": f"napari-ebsd-phase {phase_map.provenance.get('version', '')}".strip(),
             "Source": ", ".join(phase_map.sources[:20]).encode("ascii", "replace").decode(),
+            PNG_KEY: json.dumps(phase_map.provenance),  # pure ASCII, as the format demands
         },
     )
 
