@@ -126,6 +126,8 @@ def run(args: argparse.Namespace) -> None:
     partial.remove()
     if not args.quiet:
         print(_summary(maps, args.sources))
+        for line in _centres(maps, args.sources):
+            print(line)
         print("\nwritten: " + ", ".join(map(str, outputs)))
 
 
@@ -202,6 +204,8 @@ def _prepare(
     network.prior(args.prior)
     classifiers, maps = [], []
     for scan, source in zip(scans, args.sources, strict=True):
+        if network.takes_centre and args.projection_centre is not None:
+            common.note(f"looking for the projection centre of {source}", quiet=args.quiet)
         classifier = centred(scan, network, args.projection_centre)
         classifiers.append(classifier)
         common.note(f"reading {source} for its checksum", quiet=args.quiet)
@@ -307,6 +311,15 @@ def _join_tables(parts: list[Path], path: Path, *, overwrite: bool) -> None:
                 if part is parts[0]:
                     joined.write(header)
                 joined.writelines(table)
+
+
+def _centres(maps: list[PhaseMap], sources: list[str]) -> Iterator[str]:
+    """Say of each source whose projection centre was estimated what it is."""
+    for phase_map, source in zip(maps, sources, strict=True):
+        told = phase_map.provenance.get("projection_centre", {})
+        if told.get("from") == "estimated" and "bruker" in told:
+            where = ", ".join(f"{value:.3f}" for value in told["bruker"])
+            yield f"\n{source}: projection centre {where} (estimated from the patterns)"
 
 
 def _summary(maps: list[PhaseMap], sources: list[str]) -> str:
