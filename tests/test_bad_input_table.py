@@ -28,6 +28,8 @@ from . import _bad_files as bad
 from ._ebsd_files import write_edax
 from ._program import NICKEL, contents, is_one_error_line, rows_of
 
+LIBRARY = str(Path(__file__).parent.parent / "data" / "master_patterns.h5")
+
 Case = Callable[[Path], list[str]]
 
 
@@ -265,6 +267,21 @@ NETWORKS: dict[str, Case] = {
     "a single network to combine": lambda folder: [
         *("models", "combine", "pixels", "-o", str(folder / "m"), "--library", NICKEL)
     ],
+    # Said before minutes of testing.
+    "networks combined into a folder that is not there": lambda folder: [
+        *("models", "combine", "pixels", "lines", "--library", LIBRARY),
+        *("-o", str(folder / "nowhere" / "m.safetensors")),
+    ],
+    "more weights than networks": lambda folder: [
+        *("models", "combine", "pixels", "lines", "--library", LIBRARY, "--weights", "1"),
+        *("-o", str(folder / "m.safetensors")),
+    ],
+    "figures of a known centre that are none": card_with(with_centre=[1]),
+    "a temperature of a known centre that is no number": card_with(
+        with_centre={"temperature": "a"}
+    ),
+    "unknown figures of a known centre": card_with(with_centre={"weights": 1}),
+    "tests of a known centre that are none": card_with(with_centre={"metrics": 3}),
 }
 
 # 4. The training side.

@@ -158,12 +158,14 @@ def _materials(training: dict[str, Any]) -> dict[str, Any]:
 def run_combine(args: argparse.Namespace) -> None:
     """Make one network of several."""
     from ..classifier import load_classifier
+    from ..export._atomic import check_target
     from ..training.combine import combine, tested_materials
     from ..training.finish import calibrate
     from ..training.library import MasterLibrary
 
     if args.test_patterns < 1:
         raise InputError(f"--test-patterns must be 1 or more, not {args.test_patterns}")
+    check_target(Path(args.output), overwrite=True)  # before minutes of testing
     members = [load_classifier(name, device="cpu") for name in args.names]
     name = args.name or Path(args.output).name.split(".")[0]
     classifier = combine(members, name=name, weights=args.weights)
