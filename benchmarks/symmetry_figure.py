@@ -91,7 +91,7 @@ def main() -> None:
     settings = Preprocessing(size=SIZE)
     figure, rows = plt.subplots(3, 6, figsize=(11, 6), layout="constrained")
     for axes, (formula, bravais, name, seed) in zip(
-        rows, (("Ni", "cF", "nickel, simulated", 4), ("Ti", "hP", "titanium, simulated", 2)),
+        rows, (("Ni", "cF", "nickel, simulated", 4), ("Ti", "hP", "titanium, simulated", 34)),
         strict=False,
     ):  # fmt: skip
         frame, rotation, space_group = simulated(formula, bravais, seed)

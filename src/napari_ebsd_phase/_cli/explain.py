@@ -99,6 +99,7 @@ def add(commands: common.Commands) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace outputs that exist already"
     )
+    common.add_projection_centre(parser)
     common.add_quiet(parser)
     common.add_network_options(parser, batch_size=False)
 
