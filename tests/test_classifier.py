@@ -25,11 +25,12 @@ from napari_ebsd_phase.classifier import (
 )
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.errors import InputError
-from napari_ebsd_phase.network import Architecture, SymmetryNet
+from napari_ebsd_phase.network import Architecture, SymmetryNet, with_centre
 from napari_ebsd_phase.network_folding import folded
 from napari_ebsd_phase.network_int8 import ByteNetwork, bytes_are_fast, example_patterns
 from napari_ebsd_phase.preprocessing import Preprocessing, pattern_quality, prepare
 from napari_ebsd_phase.samples import sample_path
+from napari_ebsd_phase.symmetry_maps import Centre
 
 
 def frames(n: int = 5, shape: tuple[int, int] = (50, 60)) -> np.ndarray:
@@ -481,6 +482,7 @@ def test_the_automatic_device_is_one_that_works(saved):
 @pytest.mark.parametrize("name", installed_classifiers())
 def test_a_folded_network_gives_the_same_scores(name):
     network = load_classifier(name, device="cpu", precision="float32").network
+    network = with_centre(network, Centre(32.0, 20.0, 40.0))
     inputs = prepare(frames(4, (60, 60)), Preprocessing())
 
     fast = folded(network)
@@ -525,6 +527,7 @@ def test_the_batch_size_does_not_change_rounded_scores(batch_size):
 @pytest.mark.parametrize("name", installed_classifiers())
 def test_bytes_give_nearly_the_same_scores(name):
     network = load_classifier(name, device="cpu", precision="float32").network
+    network = with_centre(network, Centre(32.0, 20.0, 40.0))
     inputs = prepare(example_patterns(), Preprocessing())
 
     with torch.no_grad():

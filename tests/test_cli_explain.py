@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_ebsd_phase import explain, load_classifier, load_scan
+from napari_ebsd_phase import centred, explain, load_classifier, load_scan
 from napari_ebsd_phase._cli import explain as command
 from napari_ebsd_phase.cli import main
 from napari_ebsd_phase.crystallography import LEVELS
@@ -31,7 +31,7 @@ def heat_of(place: tuple[int, int], target: str | None = None, **options: str) -
     with load_scan(NICKEL) as scan:
         return explain(
             scan.pattern(*place),
-            load_classifier(device="cpu"),
+            centred(scan, load_classifier(device="cpu")),
             target,
             background=scan.static_background,
             mask=scan_screen(scan),

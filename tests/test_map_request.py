@@ -22,7 +22,7 @@ from napari_ebsd_phase.samples import sample_path
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_classifier(device="cpu")
+    return load_classifier("fast", device="cpu")
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_work_goes_on_where_network_prior_and_file_are_the_same(nickel, classifi
         assert not can_resume(phase_map, other, classifier, "cubic")
     with load_scan(sample_path("two_phase")) as other:
         assert not can_resume(phase_map, other, classifier, "cubic")
-    recalibrated = load_classifier(device="cpu")
+    recalibrated = load_classifier("fast", device="cpu")
     recalibrated.card["temperature"] *= 1.1
     assert not can_resume(phase_map, nickel, recalibrated, "cubic")
     phase_map.provenance = {**phase_map.provenance, "version": "0.0.1"}

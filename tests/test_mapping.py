@@ -31,7 +31,7 @@ REGION = (slice(10, 22), slice(5, 45))
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_classifier(device="cpu", precision="float32")
+    return load_classifier("fast", device="cpu", precision="float32")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ PART = (slice(10, 30), slice(5, 45))
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_classifier(device="cpu", precision="float32")
+    return load_classifier("fast", device="cpu", precision="float32")
 
 
 @pytest.fixture

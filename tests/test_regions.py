@@ -31,7 +31,7 @@ INSIDE_A_GRAIN = (slice(1, 4), slice(1, 4))
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_classifier(device="cpu", precision="float32")
+    return load_classifier("fast", device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")

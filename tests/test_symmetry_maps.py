@@ -206,7 +206,7 @@ def test_the_centre_follows_crop_and_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [(0.5, 0.5, 0.0), (0.5, 0.5, -1.0), (np.nan, 0.5, 0.5), (0.5, 0.5, 40.0)]
+    "told", [(0.5, 0.5, 0.0), (0.5, 0.5, -1.0), (np.nan, 0.5, 0.5), (0.5, 0.5, 400.0)]
 )
 def test_what_is_no_projection_centre_is_refused(told: tuple[float, float, float]) -> None:
     with pytest.raises(InputError, match="no projection centre"):

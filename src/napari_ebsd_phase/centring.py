@@ -28,6 +28,8 @@ Told = tuple[float, float, float] | str | None
 _WAYS = ("auto", "file", "estimate")
 # Looked at for an estimate; the clearest third counts.
 _LOOKED_AT, _USED = 48, 16
+# Shorter side of a frame in pixels, and how many times as long the longer one may be.
+_SMALLEST, _LONGEST = 16, 2
 # Estimates below this score are no better than none (benchmarks/centre.py).
 _TRUSTED = 2.0
 
@@ -110,6 +112,9 @@ def found_in(
     tuple or None
         What was found, and where that is in prepared patterns; None if it cannot be relied on.
     """
+    sides = sorted(screen.shape)
+    if sides[0] < _SMALLEST or sides[1] > _LONGEST * sides[0]:
+        return None  # no detector's frame
     member = next(m for m in classifier.network.members if m.maps is not None)
     inputs = prepare(frames, classifier.preprocessing, mask=screen, background=background)
     clearest = np.argsort(-pattern_quality(inputs).numpy(), kind="stable")[:_USED]

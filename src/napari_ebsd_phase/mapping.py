@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .centring import Told, centred
 from .errors import InputError
 from .phase_map import PhaseMap
 from .stacks import PendingStacks, load_stacks, read_ahead
@@ -35,6 +34,7 @@ from .tiles import (
 if TYPE_CHECKING:
     from distributed import Client
 
+    from .centring import Told
     from .classifier import Classifier
     from .scan import Scan
 
@@ -284,6 +284,8 @@ def classify(
         "batch_size": batch_size,
         "tile": tile,
     }
+    from .centring import centred  # not above: torch takes seconds, and docks need this module
+
     classifier = centred(scan, classifier, projection_centre)
     result = empty_map(scan, classifier, threshold=threshold, **plan)
     rows, cols = check_region(scan.shape, region)

@@ -99,7 +99,7 @@ class Centre(NamedTuple):
             (y * rows - fit.row0) / fit.scale,
             distance * rows / fit.scale,
         )
-        if not np.isfinite(centre).all() or not 0.15 <= centre.distance / size <= 5.0:
+        if not np.isfinite(centre).all() or not 0.05 <= centre.distance / size <= 10.0:
             raise InputError(
                 f"{tuple(projection_centre)} is no projection centre of this screen: give "
                 "(PCx, PCy, PCz) in Bruker's convention, the distance in units of the height"

@@ -96,7 +96,7 @@ def test_what_the_network_is(dialog, card):
 
 
 def test_a_card_without_scores_says_so(qtbot, card):
-    dialog = CardDialog(card | {"metrics": {}})
+    dialog = CardDialog(card | {"metrics": {}, "with_centre": {}})
     qtbot.addWidget(dialog)
 
     labels = [label.text() for label in dialog.tabs.widget(0).findChildren(QLabel)]

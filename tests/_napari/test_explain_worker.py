@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_ebsd_phase import InputError, classify, load_scan
+from napari_ebsd_phase import InputError, centred, classify, load_scan
 from napari_ebsd_phase._napari.explain_worker import (
     Answer,
     Explainer,
@@ -236,7 +236,7 @@ def test_the_heat_map_is_that_of_the_core(steel, explainer, network, level, targ
 
     expected = explain(
         steel.scan.pattern(30, 40),
-        network,
+        centred(steel.scan, network),
         answer.target,
         level=level,
         against=against,

@@ -25,7 +25,7 @@ REGION = (slice(4, 24), slice(20, 50))
 def classified() -> PhaseMap:
     """A part of the sample with both of its phases, as the network sees it."""
     with load_scan(sample_path("two_phase")) as scan:
-        return classify(scan, load_classifier(), region=REGION)
+        return classify(scan, load_classifier("fast"), region=REGION)
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_another_threshold_makes_more_undecided(session, tmp_path):
     assert easy == pytest.approx(share * strict, rel=0.06, abs=200)
     assert strict > 3 * easy
     # The session is looked at, not changed.
-    assert session.threshold == session.phase_map.threshold == load_classifier().threshold
+    assert session.threshold == session.phase_map.threshold == load_classifier("fast").threshold
 
 
 def test_a_preview_of_neighbours_is_not_drawn_as_a_result(classified, tmp_path):

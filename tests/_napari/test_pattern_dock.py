@@ -17,7 +17,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
 
-from napari_ebsd_phase import InputError, PhaseMap, classify, load_scan
+from napari_ebsd_phase import InputError, PhaseMap, centred, classify, load_scan
 from napari_ebsd_phase._napari.layers import add_result, add_scan, layer_for, show_level
 from napari_ebsd_phase._napari.pattern_dock import PatternDock
 from napari_ebsd_phase._napari.pattern_marker import MARKER_NAME
@@ -101,7 +101,7 @@ def place_of(dock) -> tuple[int, int]:
 def expected_heat(session, network, row, col, target, **settings) -> np.ndarray:
     return explain(
         session.scan.pattern(row, col),
-        network,
+        centred(session.scan, network),
         target,
         background=session.scan.static_background,
         mask=scan_screen(session.scan),
@@ -162,6 +162,7 @@ def test_the_heat_map_of_the_best_class_follows(dock, steel, canvas, network, qt
     canvas.click(steel, 17, 61)
     wait_for_answer(dock, qtbot)
 
+    network = centred(steel.scan, network)
     outputs = network.scores(
         steel.scan.pattern(17, 61)[np.newaxis],
         background=steel.scan.static_background,

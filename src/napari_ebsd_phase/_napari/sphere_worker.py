@@ -123,7 +123,6 @@ def make_sphere(
     """
     classifier = loader.load(request.network, request.device)
     # After torch, which the loader imports with care.
-    from ..centring import centred
     from ..mapping import scan_screen
     from ..saliency import Cancelled as Stopped
     from ..saliency.sphere import laue_operations, saliency_on_sphere
@@ -138,7 +137,6 @@ def make_sphere(
         # Orientations, then evidence: as many patterns each.
         progress(which * total + done, 2 * total)
 
-    classifier = centred(scan, classifier)
     mask, background = scan_screen(scan), scan.static_background
     try:
         oriented = oriented_frames(

@@ -116,7 +116,7 @@ def fine_tune(
     """
     settings = settings or FineTuneSettings()
     # Labelled patterns are learned without their projection centres.
-    classifier = classifier.without_maps()
+    given, classifier = classifier, classifier.without_maps()
     size = classifier.preprocessing.size
     for patterns in (labelled, memory, structures):
         if patterns is not None and patterns.inputs.shape[1:] != (1, size, size):
@@ -134,7 +134,7 @@ def fine_tune(
         labelled.part(parts == part) for part in (LEARN, VALIDATION, HELD_OUT)
     )
     identity = {
-        "network": classifier.sha256,
+        "network": given.sha256,
         "labelled patterns": labelled.sha256(),
         "simulated patterns": [p.sha256() for p in (memory, structures) if p is not None],
         "settings": asdict(settings),
@@ -164,7 +164,7 @@ def fine_tune(
         "metrics": figures(held_out, {"before": before, "after": after}),
         "training": {
             "taught_from": classifier.name,
-            "taught_from_sha256": classifier.sha256,
+            "taught_from_sha256": given.sha256,
             "sources": [dict(source) for source in labelled.sources],
             "classes": labelled.counts(),
             "memory": dict(memory.source) if memory else None,

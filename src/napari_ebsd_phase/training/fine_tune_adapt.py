@@ -71,7 +71,7 @@ def adapt(
         raise InputError(f"{len(inputs)} patterns are too few to adapt to: give {_FEWEST} or more")
     if not 0 <= share <= 1:
         raise InputError(f"the share of an adaptation is between 0 and 1, not {share}")
-    classifier = classifier.without_maps()
+    given, classifier = classifier, classifier.without_maps()
     network = copy.deepcopy(classifier.network)
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     before = [[values.clone() for values in _statistics(norm)] for norm in norms]
@@ -96,7 +96,7 @@ def adapt(
         "metrics": {},
         "training": {
             "adapted_from": classifier.name,
-            "adapted_from_sha256": classifier.sha256,
+            "adapted_from_sha256": given.sha256,
             "share": share,
             "sources": [dict(source or {"patterns": len(inputs)})],
             "trained_on": list(classifier.card["training"].get("trained_on", [])),
