@@ -23,7 +23,16 @@ from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, POINT_GROUPS
 from napari_ebsd_phase.decoding import parse_prior
 from napari_ebsd_phase.samples import sample_path
 
-from ._clicks import answer, choose, classify, click, dock_in, open_sample, texts
+from ._clicks import (
+    answer,
+    choose,
+    classify,
+    click,
+    dock_in,
+    open_sample,
+    open_section,
+    texts,
+)
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-5}
 
@@ -272,3 +281,30 @@ def test_a_device_that_is_not_there_is_said_in_one_sentence(dock, qtbot, notices
 )
 def test_the_time_left_is_told_in_words(seconds, text):
     assert _remaining(seconds) == text
+
+
+def test_the_projection_centre_is_chosen_or_typed(dock, qtbot, notices):
+    open_sample(dock, "nickel", qtbot)
+    classify(dock, qtbot)
+    section, box = dock.classify, dock.classify.form.centre_box
+    assert dock.session.phase_map.provenance["projection_centre"]["from"] == "file"
+    assert not section.start_button.isEnabled()  # all is done
+
+    box.setCurrentIndex(box.findText("Not used", Qt.MatchFlag.MatchStartsWith))
+    assert section.start_button.isEnabled()
+    classify(dock, qtbot)
+    assert "centre" not in dock.session.phase_map.provenance
+    assert not section.start_button.isEnabled()
+
+    box.setEditText("0.4, 0.2, 0.5")
+    assert section.start_button.isEnabled()
+    classify(dock, qtbot)
+    told = dock.session.phase_map.provenance["projection_centre"]
+    assert told == {"from": "given", "bruker": [0.4, 0.2, 0.5]}
+
+    open_section(section)
+    box.setEditText("somewhere")
+    click(section.start_button)
+    (text,) = texts(notices)
+    assert "is no projection centre" in text
+    assert dock.session.phase_map.provenance["projection_centre"] == told

@@ -161,6 +161,11 @@ def test_another_prior_does_everything_anew(qtbot, viewer, duplex, run):
 
     assert would_resume(duplex, "default", prior="known")
     assert not would_resume(duplex, "default", prior="cubic")
+    # Its file says where the projection centre is, and that was taken.
+    assert would_resume(duplex, "default", projection_centre="file")
+    assert not would_resume(duplex, "default", projection_centre="estimate")
+    assert not would_resume(duplex, "default", projection_centre=None)
+    assert not would_resume(duplex, "default", projection_centre=(0.5, 0.24, 0.62))
     run_to_the_end(qtbot, run, viewer, duplex, prior="cubic", **small)
 
     assert duplex.phase_map is not before

@@ -246,7 +246,12 @@ class ClassifySection(Section):
         if session is None:
             return False
         try:
-            return would_resume(session, self.network, prior=self.prior)
+            return would_resume(
+                session,
+                self.network,
+                prior=self.prior,
+                projection_centre=self.form.projection_centre,
+            )
         except InputError:
             return False  # starting will say what is wrong with the card
 

@@ -106,6 +106,7 @@ class RequestForm(QWidget):
         self.prior_box.activated.connect(self._on_prior)
         self.own_button.clicked.connect(self._choose_own)
         self.extent_box.currentIndexChanged.connect(self.changed)
+        self.centre_box.currentTextChanged.connect(lambda _: self.changed.emit())
 
     @property
     def network(self) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
@@ -43,7 +43,13 @@ _DRAW_SHARE = 0.25
 _WORDS_EVERY = 1.0
 
 
-def would_resume(session: MapSession, network: str | Path | None, *, prior: str = "known") -> bool:
+def would_resume(
+    session: MapSession,
+    network: str | Path | None,
+    *,
+    prior: str = "known",
+    projection_centre: tuple[float, float, float] | str | None = "auto",
+) -> bool:
     """Whether starting would go on with what is classified already.
 
     False where nothing is, and where it was classified with another network, prior or version of
@@ -57,17 +63,42 @@ def would_resume(session: MapSession, network: str | Path | None, *, prior: str 
     phase_map, scan = session.phase_map, session.scan
     if phase_map is None or scan is None or not phase_map.done.any():
         return False
+    card = read_card(str(network or "default"))
     # What a classifier knows of itself takes seconds to load: see `map_request.can_resume`.
     wanted = {
         "source": scan.path.name,
-        "network_sha256": read_card(str(network or "default")).get("sha256"),
+        "network_sha256": card.get("sha256"),
         "prior": prior,
         "version": __version__,
     }
     told = phase_map.provenance
-    return phase_map.shape == scan.shape and all(
-        told.get(key) == value for key, value in wanted.items()
+    return (
+        phase_map.shape == scan.shape
+        and all(told.get(key) == value for key, value in wanted.items())
+        and _same_centre(
+            told, projection_centre, "with_centre" in card and scan.projection_centre is not None
+        )
     )
+
+
+def _same_centre(
+    told: Mapping[str, Any], asked: tuple[float, float, float] | str | None, from_file: bool
+) -> bool:
+    """Whether a map was made with the projection centre that is asked for, as far as it tells.
+
+    `from_file` says that the file has one, of which the network makes something.
+    """
+    where = told.get("projection_centre") or {}
+    way = where.get("from")
+    if asked is None:
+        return "centre" not in told
+    if not isinstance(asked, str):
+        known = where.get("bruker") or (np.nan,) * 3
+        return way == "given" and bool(np.allclose(known, asked, atol=1e-3))
+    if asked == "estimate":
+        return way == "estimated"
+    # Where there is none in the file, an estimate that was not relied on leaves nothing to tell.
+    return way == "file" if from_file else way in (None, "estimated")
 
 
 class ClassificationRun(QObject):
