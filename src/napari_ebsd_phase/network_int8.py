@@ -24,12 +24,15 @@ from .network_folding import folded
 from .network_mean import NetworkMean, mean_scores
 from .radon import wrap_angles
 from .samples import sample_path
-from .symmetry_maps import Centre
+from .symmetry_maps import Centre, SymmetryMaps
 
 __all__ = ["ByteNetwork", "Convolution", "bytes_are_fast", "example_patterns"]
 
 # Feature maps of other patterns than the examples reach a little further.
 _MARGIN = 1.25
+
+# Limits of symmetry maps are taken here; the nearer the screen, the larger their coordinates.
+_COMMON = Centre(32.0, 20.0, 20.0)
 
 _STEPS = 255
 _MIDDLE = 128
@@ -83,10 +86,10 @@ class ByteNetwork(nn.Module):
 
     def __init__(self, network: SymmetryNet | NetworkMean, examples: torch.Tensor) -> None:
         super().__init__()
-        self._folded = folded(network).members
+        self._folded, self._examples = folded(network).members, examples
         with torch.inference_mode():
-            self._members: dict[int, Any] = {
-                number: _Member(member, examples) if member.maps is None else member
+            self._members = {
+                number: _Member(member, examples)
                 for number, member in enumerate(self._folded)
                 if member.answers
             }
@@ -96,15 +99,12 @@ class ByteNetwork(nn.Module):
 
         What is in bytes is shared.
         """
-        other = copy.copy(self)
-        other._members = dict(self._members)
         for number, member in enumerate(self._folded):
-            if member.maps is not None:
-                # Not in bytes: its maps take most of the time, and lose more by rounding.
-                told = with_centre(member, centre)
-                other._members.pop(number, None)
-                if told.answers:
-                    other._members[number] = told
+            if number not in self._members:
+                with torch.inference_mode():
+                    self._members[number] = _Member(with_centre(member, _COMMON), self._examples)
+        other = copy.copy(self)
+        other._members = {n: member.at(centre) for n, member in self._members.items()}
         return other
 
     @torch.inference_mode()
@@ -246,10 +246,13 @@ class _Member:
             blocks.append(_Block(last))
             stem.pop()
         self._blocks = blocks[::-1]
+        self._maps = network.architecture.view == "symmetry"
         self._transform: Any = None
         first: Any = stem[0]
         if network.architecture.view == "lines":
             self._transform, first = first.transform, first.conv
+        elif self._maps:
+            self._transform, first = stem[:2]
         self._stem = Convolution(first, relu=True)
         x = self._view(examples)
         self._in = _Range.of(x)
@@ -258,8 +261,19 @@ class _Member:
             x = block.measure(x)
         self._out = _Range.of(x)
 
+    def at(self, centre: Centre | None) -> _Member:
+        """The same for another projection centre, if that matters."""
+        if not self._maps:
+            return self
+        other = copy.copy(self)
+        other._transform = SymmetryMaps(centre)
+        return other
+
     def _view(self, x: torch.Tensor) -> torch.Tensor:
-        return x if self._transform is None else wrap_angles(self._transform(x))
+        if self._transform is None:
+            return x
+        view: torch.Tensor = self._transform(x)
+        return view if self._maps else wrap_angles(view)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         x = self._stem(self._in.bytes_of(self._view(x)))
