@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_ebsd_phase.classifier import installed_classifiers, load_classifier
+from napari_ebsd_phase.loading import installed_classifiers, load_classifier
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import load_materials
 from napari_ebsd_phase.training.pattern_simulation import FAST

@@ -30,8 +30,9 @@ from peers import dictionary_rate, hough_rate
 from processes import help_seconds, peak_memory, seconds_to_open_the_dock
 
 from napari_ebsd_phase import classify, load_classifier, load_scan
-from napari_ebsd_phase.classifier import Classifier, installed_classifiers
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.cluster import classify_tiles_on, connected
+from napari_ebsd_phase.loading import installed_classifiers
 from napari_ebsd_phase.mapping import scan_screen
 from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.progressive import classify_progressively, prepare_map

@@ -76,7 +76,7 @@ bin=$venv/bin
 run_tests() {
   local report
   report=$(mktemp)
-  "$bin/python" -m pytest -n "$workers" --dist loadfile | tee "$report"
+  "$bin/python" -m pytest -n "$workers" --dist loadfile --max-worker-restart 0 | tee "$report"
   local status=${PIPESTATUS[0]}
   [ "$status" -eq 0 ] && grep -qE '^=+ .*[0-9]+ passed' "$report"
   status=$?

@@ -11,12 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_ebsd_phase import classify, load_classifier, load_scan
+from napari_ebsd_phase import PhaseMap, classify, identify, load_classifier, load_scan
+from napari_ebsd_phase._cli.classify import UNTOLD
+from napari_ebsd_phase._cli.partial import PartialResult, partial_path
 from napari_ebsd_phase.centre_estimate import estimate_centre
 from napari_ebsd_phase.centring import centred, found_in
 from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.cli import main
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.network_int8 import bytes_are_fast
 from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.screen import find_screen
@@ -24,6 +27,8 @@ from napari_ebsd_phase.symmetry_maps import Centre
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import render
 
+# A processor without instructions for bytes has nothing of theirs to test.
+ROUNDED = ["bfloat16", *(["int8"] if bytes_are_fast() else [])]
 LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
 NICKEL = sample_path("nickel")
 CENTRE = (0.46, 0.27, 0.61)
@@ -160,14 +165,11 @@ def test_an_unknown_way_is_refused(classifier: Classifier) -> None:
         centred(scan, classifier, "guess")
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("precision", ROUNDED)
 def test_other_precisions_are_told_too(
     classifier: Classifier, frames: np.ndarray, precision: str
 ) -> None:
-    try:
-        rounded = load_classifier(device="cpu", precision=precision)
-    except InputError:
-        pytest.skip(f"this processor has no {precision}")
+    rounded = load_classifier(device="cpu", precision=precision)
     centre = Centre.of_screen(CENTRE, np.ones((60, 80), dtype=bool), 64)
     exact, near = (c.at(centre).scores(frames).scores for c in (classifier, rounded))
     plain = rounded.scores(frames).scores
@@ -184,8 +186,6 @@ def test_the_command_line_tells_it(tmp_path: Path) -> None:
     ):
         out = tmp_path / f"{name}.h5"
         assert main(["classify", str(NICKEL), "-o", str(out), "--quiet", *words]) == 0
-    from napari_ebsd_phase import PhaseMap
-
     maps = {name: PhaseMap.load(tmp_path / f"{name}.h5") for name in ("auto", "none", "given")}
     assert maps["auto"].provenance["projection_centre"]["from"] == "file"
     assert maps["given"].provenance["projection_centre"] == {
@@ -204,3 +204,63 @@ def test_a_wrong_projection_centre_is_one_line(
         assert main([*words, "--projection-centre", text]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_estimate_that_was_made_is_taken_over(classifier: Classifier, pictures: Path) -> None:
+    """Another process may find one that differs in the last digits; a map has one of them."""
+    with load_scan(pictures) as scan:
+        first = centred(scan, classifier)
+        x, y, distance = first.card["centre"]
+        told = {
+            "source": scan.path.name,
+            "network_sha256": classifier.sha256,
+            "centre": [x + 0.01, y, distance],
+            "projection_centre": {"from": "estimated", "bruker": [0.4601, 0.27, 0.61]},
+        }
+        taken = centred(scan, classifier, "estimate", earlier=told)
+        assert taken.card["centre"] == pytest.approx([x + 0.01, y, distance], abs=1e-9)
+        assert taken.card["told"] == told["projection_centre"]
+        # Of another network, another file, or not found in patterns: found anew.
+        given = {"projection_centre": {"from": "given", "bruker": [0.4, 0.2, 0.5]}}
+        for other in ({"network_sha256": "0"}, {"source": "other"}, given, {"centre": None}):
+            assert centred(scan, classifier, earlier=told | other).card == first.card
+
+
+def test_a_run_goes_on_with_the_estimate_that_it_began_with(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "map.h5"
+    words = ["classify", str(pictures), "-o", str(target), "--device", "cpu"]
+    assert main([*words, "--quiet"]) == 0
+    whole = PhaseMap.load(target)
+    target.unlink()
+    # As another machine, killed before its first tile was done, may have left it.
+    centre = whole.provenance["centre"]
+    began = {k: v for k, v in whole.provenance.items() if k not in UNTOLD}
+    began |= {"shape": list(whole.shape), "centre": [centre[0] + 0.01, *centre[1:]]}
+    unfinished = PartialResult(partial_path(target), [began], [target.name])
+    unfinished.start()
+    unfinished.close()
+
+    assert main([*words, "--resume"]) == 0
+
+    assert PhaseMap.load(target).provenance["centre"] == began["centre"]
+    assert "estimated from the patterns" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", ["none", "file"])
+def test_a_region_is_identified_with_the_centre_that_was_asked_for(
+    classifier: Classifier, pictures: Path, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["identify", str(pictures), "--json", "--device", "cpu"]
+    assert main([*words, "--projection-centre", way]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["card_sha256"] == classifier.card_sha256
+    with load_scan(pictures) as scan:
+        told = [
+            identify(scan, load_classifier(device="cpu"), projection_centre=centre)
+            for centre in (None, CENTRE)
+        ]
+    (region,) = document["regions"]
+    assert region == {"region": "0:1,0:16", **told[0].to_dict()}
+    assert told[0].to_dict() != told[1].to_dict()

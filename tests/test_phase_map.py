@@ -19,7 +19,8 @@ from napari_ebsd_phase.crystallography import (
     laue_group,
 )
 from napari_ebsd_phase.errors import InputError
-from napari_ebsd_phase.phase_map import PhaseMap, SummaryRow, label_table
+from napari_ebsd_phase.labels import SummaryRow, label_table
+from napari_ebsd_phase.phase_map import PhaseMap
 
 
 def distribution(names: tuple[str, ...], **shares: float) -> np.ndarray:

@@ -13,10 +13,11 @@ import torch
 from scipy import ndimage
 
 from napari_ebsd_phase.card import make_card
-from napari_ebsd_phase.classifier import Classifier, load_classifier
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import COMPATIBLE, LEVELS, POINT_GROUPS, names
 from napari_ebsd_phase.decoding import PAIRS
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.mapping import scan_screen
 from napari_ebsd_phase.network import Architecture, LineBlock, ResidualBlock, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing, prepare

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +219,29 @@ def test_what_is_no_projection_centre_is_refused(told: tuple[float, float, float
 def test_the_layer_says_that_it_needs_a_centre() -> None:
     with pytest.raises(InputError, match="needs their projection centre"):
         SymmetryMaps()(torch.zeros(1, 1, SIZE, SIZE))
+
+
+def test_compiled_now_or_before_gives_the_same_bits(tmp_path: Path) -> None:
+    """What is in numba's cache must not decide the last digits of a map."""
+    program = (
+        "import hashlib, sys, torch; from napari_ebsd_phase.symmetry_maps import *; "
+        "x = torch.randn(17, 1, 64, 64, generator=torch.Generator().manual_seed(4)); "
+        "parts = [x[int(a):int(b)] for a, b in (w.split(':') for w in sys.argv[1:])]; "
+        "maps = torch.cat([symmetry_maps(p, Centre(31.0, 21.0, 40.0)) for p in parts]); "
+        "print(hashlib.sha256(maps.numpy().tobytes()).hexdigest())"
+    )
+
+    def bits(*parts: str) -> str:
+        run = subprocess.run(
+            [sys.executable, "-c", program, *parts],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return run.stdout.strip()
+
+    one = bits("0:1")  # leaves the loop for single patterns compiled, the other one not
+    both = bits("0:16", "16:17")
+    assert both == bits("0:16", "16:17")
+    assert one == bits("0:1") != both

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from .centring import centred as centred
 from .classifier import Classifier as Classifier
-from .classifier import load_classifier as load_classifier
 from .errors import InputError as InputError
+from .loading import load_classifier as load_classifier
 from .mapping import classify as classify
 from .phase_map import PhaseMap as PhaseMap
 from .regions import identify as identify

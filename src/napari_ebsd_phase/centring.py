@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,19 +13,17 @@ import torch
 from .centre_estimate import CentreEstimate, estimate_centre
 from .errors import InputError
 from .preprocessing import pattern_quality, prepare
+from .projection_centre import WAYS, Told, was_estimated
 from .screen import find_screen
 from .symmetry_maps import Centre
-from .tiles import scan_screen
+from .tiles import scan_screen, spread_patterns
 
 if TYPE_CHECKING:
     from .classifier import Classifier
     from .scan import Scan
 
-__all__ = ["Told", "centred", "found_in"]
+__all__ = ["centred", "found_in"]
 
-Told = tuple[float, float, float] | str | None
-
-_WAYS = ("auto", "file", "estimate")
 # Looked at for an estimate; the clearest third counts.
 _LOOKED_AT, _USED = 48, 16
 # Shorter side of a frame in pixels, and how many times as long the longer one may be.
@@ -40,6 +38,7 @@ def centred(
     projection_centre: Told = "auto",
     *,
     progress: Callable[[int, int], None] | None = None,
+    earlier: Mapping[str, Any] | None = None,
 ) -> Classifier:
     """Return a classifier that knows where the projection centre of a scan's patterns is.
 
@@ -56,15 +55,18 @@ def centred(
         else from the patterns; None: do without.
     progress
         Called with the number of steps done and in all while it is estimated.
+    earlier
+        Provenance of a map of this scan: an estimate that this network made for it is taken over.
+        Another process may find one that differs in the last digits.
 
     Raises
     ------
     InputError
         If it is no projection centre, or the file is damaged.
     """
-    if isinstance(projection_centre, str) and projection_centre not in _WAYS:
+    if isinstance(projection_centre, str) and projection_centre not in WAYS:
         raise InputError(
-            f"the projection centre is {', '.join(_WAYS)} or three numbers, "
+            f"the projection centre is {', '.join(WAYS)} or three numbers, "
             f"not {projection_centre!r}"
         )
     if not classifier.takes_centre or classifier.knows_centre or projection_centre is None:
@@ -74,7 +76,11 @@ def centred(
         way, asked = "file", projection_centre
         projection_centre = scan.projection_centre if asked != "estimate" else None
         if projection_centre is None:
-            return classifier if asked == "file" else _by_patterns(scan, classifier, progress)
+            if asked == "file":
+                return classifier
+            if earlier is not None and _is_of(earlier, scan, classifier):
+                return _recalled(classifier, earlier)
+            return _by_patterns(scan, classifier, progress)
     size = classifier.preprocessing.size
     if scan.pattern_shape is not None:
         centre = Centre.of_screen(projection_centre, scan_screen(scan), size)
@@ -132,7 +138,8 @@ def _by_patterns(
     """As the patterns themselves tell, if they do."""
     if scan.pattern_shape is not None:
         background = scan.static_background
-        found = found_in(_spread(scan), classifier, scan_screen(scan), background, progress)
+        frames = spread_patterns(scan, _LOOKED_AT)
+        found = found_in(frames, classifier, scan_screen(scan), background, progress)
         if found is None:
             return classifier
         estimate, centre = found
@@ -145,6 +152,19 @@ def _by_patterns(
     return _noted(classifier.at_sizes(centres), "estimated", None) if centres else classifier
 
 
+def _is_of(earlier: Mapping[str, Any], scan: Scan, classifier: Classifier) -> bool:
+    """Whether a map has an estimate that this network made from the patterns of this scan."""
+    name = earlier.get("source", scan.path.name)  # an unfinished run tells the hash alone
+    same = name == scan.path.name and earlier.get("network_sha256") == classifier.sha256
+    return same and was_estimated(earlier)
+
+
+def _recalled(classifier: Classifier, earlier: Mapping[str, Any]) -> Classifier:
+    found = classifier.told(earlier["centre"])
+    found.card["told"] = dict(earlier["projection_centre"])
+    return found
+
+
 def _noted(
     classifier: Classifier, way: str, where: tuple[float, float, float] | None
 ) -> Classifier:
@@ -152,13 +172,6 @@ def _noted(
     values = None if where is None else [round(float(value), 4) for value in where]
     classifier.card["told"] = {"from": way, **({} if values is None else {"bruker": values})}
     return classifier
-
-
-def _spread(scan: Scan) -> np.ndarray:
-    """Patterns spread evenly over a map, (n, h, w)."""
-    count = scan.shape[0] * scan.shape[1]
-    places = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).round().astype(int))
-    return np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places])
 
 
 def _by_size(scan: Scan) -> dict[tuple[int, int], np.ndarray]:

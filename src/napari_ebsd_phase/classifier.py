@@ -13,37 +13,28 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 
-from .card import card_text, read_card, weight_bytes
+from .card import card_text, weight_bytes
 from .decoding import decode, parse_prior
+from .devices import pick_device, pick_precision
 from .errors import InputError
 from .lanes import Lanes
 from .network import SymmetryNet, with_centre
 from .network_folding import folded
-from .network_int8 import ByteNetwork, bytes_are_fast, example_patterns
-from .network_mean import NetworkMean, build_network
+from .network_int8 import ByteNetwork, example_patterns
+from .network_mean import NetworkMean
 from .outputs import CLASSES, Outputs, PendingScores
 from .preprocessing import Preprocessing, pattern_quality, prepare
 from .symmetry_maps import Centre
 
-__all__ = [
-    "Classifier",
-    "Outputs",
-    "installed_classifiers",
-    "load_classifier",
-]
+__all__ = ["SUFFIX", "Classifier", "Outputs"]
 
-PRECISIONS = ("auto", "float32", "bfloat16", "int8")
-
-_SUFFIX = ".safetensors"
+SUFFIX = ".safetensors"
 
 
 class Classifier:
@@ -81,10 +72,10 @@ class Classifier:
                     f"{self.preprocessing.size} x {self.preprocessing.size} pixels do not go "
                     f"through this network: the size must be a multiple of {2 * halvings}"
                 )
-        self.device = _device(device)
+        self.device = pick_device(device)
         self.network = network.eval()
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.precision = _precision(precision, self.device)
+        self.precision = pick_precision(precision, self.device)
         self._scoring: torch.nn.Module = self.network
         if self.precision == "bfloat16":
             self._scoring = folded(network)
@@ -373,8 +364,8 @@ class Classifier:
             The weight file.
         """
         target = Path(path)
-        if target.suffix != _SUFFIX:  # not with_suffix: "fine-tuned-0.2" keeps its name
-            target = target.with_name(f"{target.name}{_SUFFIX}")
+        if target.suffix != SUFFIX:  # not with_suffix: "fine-tuned-0.2" keeps its name
+            target = target.with_name(f"{target.name}{SUFFIX}")
         data = weight_bytes(self.network)
         self.card["sha256"] = hashlib.sha256(data).hexdigest()
         text = card_text(self.card) + "\n"
@@ -387,110 +378,3 @@ class Classifier:
                 part.unlink(missing_ok=True)
                 raise InputError(f"cannot write {file}: {error.strerror}") from error
         return target
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if name not in available:
-        raise InputError(f"unknown device {name!r}: use auto, cpu, cuda or mps")
-    if not available[name]:
-        raise InputError(f"this machine has no {name} device that torch can use: use --device cpu")
-    return torch.device(name)
-
-
-def _precision(name: str, device: torch.device) -> str:
-    """Turn ``auto`` into what this machine is fast at."""
-    if name not in PRECISIONS:
-        raise InputError(f"unknown precision {name!r}: use {', '.join(PRECISIONS)}")
-    # Younger than the oldest torch that serves.
-    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    processor = device.type == "cpu"
-    if name == "int8" and not (processor and bytes_are_fast()):
-        raise InputError("this device has no instructions for int8: use --device cpu or float32")
-    if name != "auto":
-        return name
-    if processor and bytes_are_fast():
-        return "int8"
-    native = processor and (able.get("avx512_bf16") or able.get("amx_bf16"))
-    return "bfloat16" if native else "float32"
-
-
-def installed_classifiers() -> list[str]:
-    """Names of the classifiers that come with the package."""
-    folder = files(__package__).joinpath("weights")
-    if not folder.is_dir():
-        return []
-    names = (f.name for f in folder.iterdir())
-    return sorted(n.removesuffix(_SUFFIX) for n in names if n.endswith(_SUFFIX))
-
-
-def load_classifier(
-    name: str | Path | None = None, *, device: str = "auto", precision: str = "auto"
-) -> Classifier:
-    """Load a bundled classifier by name, or one from a file.
-
-    Parameters
-    ----------
-    name
-        Name of a bundled classifier (``default`` when None) or path of a ``.safetensors`` file
-        whose card lies beside it.
-    device
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    precision
-        ``auto``, ``float32``, ``bfloat16`` or ``int8``, see :class:`Classifier`.
-
-    Returns
-    -------
-    Classifier
-
-    Raises
-    ------
-    InputError
-        If the name is unknown, the card is missing, damaged or of other classes, or the weights
-        do not match the card.
-    """
-    name = name or "default"
-    bundled = installed_classifiers()
-    if str(name) in bundled:
-        path = Path(str(files(__package__).joinpath("weights", f"{name}{_SUFFIX}")))
-    else:
-        path = Path(name)
-        if path.suffix != _SUFFIX:
-            known = ", ".join(bundled) or "none"
-            raise InputError(
-                f"no network {str(name)!r}: give a .safetensors file or an installed one ({known})"
-            )
-    card = read_card(path.with_suffix(".json"))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the network {path}: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != card["sha256"]:
-        raise InputError(
-            f"{path} does not match its card: the file is damaged or the card is another's; "
-            "get both again"
-        )
-    network = build_network(card["architecture"])
-    outputs = network.architecture.outputs
-    if outputs not in (CLASSES, CLASSES + 1):
-        raise InputError(f"{path} gives {outputs} scores, not one for each of {CLASSES} classes")
-    try:
-        tensors = load_tensors(data)
-        network.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        # The first line of what torch says names the class only, the second what does not fit.
-        reason = str(error).splitlines()[:2][-1].strip()
-        raise InputError(
-            f"{path} holds no weights for the network on its card ({reason}): get both again"
-        ) from error
-    if not all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
-        raise InputError(f"{path} holds weights that are not numbers: train the network again")
-    return Classifier(network, card, device, precision)

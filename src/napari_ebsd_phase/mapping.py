@@ -34,8 +34,8 @@ from .tiles import (
 if TYPE_CHECKING:
     from distributed import Client
 
-    from .centring import Told
     from .classifier import Classifier
+    from .projection_centre import Told
     from .scan import Scan
 
 __all__ = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,68 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import crystallography
 from .decoding import best_pair
+from .labels import DECISION_LEVELS, DEFAULT_THRESHOLD, NO_LEVEL, SummaryRow, label_table
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap
 
-#: Levels that a label can have, finest first.
-DECISION_LEVELS = ("point_group", "laue_group", "crystal_system")
-
-#: Level of a pixel whose evidence does not carry a label.
-NO_LEVEL = "none"
-
-#: A label is given where it is more likely than not.
-DEFAULT_THRESHOLD = 0.5
-
 # Patterns whose names are found together.
 _BLOCK = 65_536
-
-
-@dataclass(frozen=True)
-class Label:
-    """A name at a level, with the number that stands for it in label images.
-
-    The numbers are fixed (1 to 32 point groups, 33 to 43 Laue groups, 44 to 50 crystal systems, 0
-    undecided), so that label images of different maps can be compared.
-    """
-
-    code: int
-    level: str
-    name: str
-
-    @property
-    def color(self) -> str:
-        """Fixed colour, ``"#rrggbb"``."""
-        return crystallography.color(self.level, self.name)
-
-    @property
-    def title(self) -> str:
-        """Name that cannot be mistaken for a name of another level, like ``"Laue m-3m"``."""
-        return f"Laue {self.name}" if self.level == "laue_group" else self.name
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """What a map says about one label.
-
-    The fraction (0 to 1) is of the classified patterns. The lattice is the one that is most often
-    the most probable. Undecided patterns have the label ``""``, the level ``"none"``, and the mean
-    probability of their best crystal systems.
-    """
-
-    label: str
-    level: str
-    fraction: float
-    count: int
-    mean_probability: float
-    bravais_lattice: str
-
-
-@cache
-def label_table() -> tuple[Label, ...]:
-    """Every possible label; the label with code ``k`` is at index ``k - 1``."""
-    pairs = [(level, name) for level in DECISION_LEVELS for name in crystallography.names(level)]
-    return tuple(Label(code, *pair) for code, pair in enumerate(pairs, start=1))
 
 
 @dataclass(eq=False, repr=False)

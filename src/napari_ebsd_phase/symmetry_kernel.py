@@ -2,6 +2,8 @@
 """The compiled loop behind :mod:`.symmetry_maps`: sixteen patterns side by side in each register.
 
 All in one file: numba's cache notices that a file has changed, but not one that it imports.
+Without `fastmath`, which gains nothing here: what it makes of a sum depends on whether a function
+is compiled now or comes from the cache, and an interrupted run must go on in the same bits.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ _KEPT = np.stack(
 _MIRRORED = (1, *ORDERS)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _harmonics(f: np.ndarray, re: np.ndarray, im: np.ndarray, work: np.ndarray) -> None:
     """Fourier components 1 to 16 of rings (48, n) by folding them three times.
 
@@ -128,7 +130,7 @@ def _harmonics(f: np.ndarray, re: np.ndarray, im: np.ndarray, work: np.ndarray) 
             im[4 * k + 3, q] = y
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _sum_rings(values: np.ndarray, sums: np.ndarray) -> None:
     """Sum (9 * 16,) over the inner and the outer five rings, to (2 * 16,)."""
     for p in range(LANES):
@@ -140,7 +142,7 @@ def _sum_rings(values: np.ndarray, sums: np.ndarray) -> None:
         sums[LANES + p] = outer
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _best_mirrors(zr: np.ndarray, zi: np.ndarray, best: np.ndarray) -> None:
     """Highest agreement of rings with their mirror images, for mirror lines of each order.
 
@@ -182,7 +184,7 @@ def _best_mirrors(zr: np.ndarray, zi: np.ndarray, best: np.ndarray) -> None:
             best[3, q] = max(best[3, q], four)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _judge(f: np.ndarray, weight: np.ndarray, room: tuple, found: np.ndarray) -> None:
     """Agreement of the circles about a direction with themselves, for each of sixteen lanes.
 
@@ -236,7 +238,7 @@ def _room() -> tuple:
     )
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def compare(
     fine: np.ndarray,
     places: np.ndarray,
@@ -284,7 +286,7 @@ def compare(
                 _write(cell, p, out[p, :, ci, cj])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _write(found: np.ndarray, lane: int, out: np.ndarray) -> None:
     """Enter one lane into the channels of a cell."""
     for g in range(2):
@@ -296,7 +298,7 @@ def _write(found: np.ndarray, lane: int, out: np.ndarray) -> None:
         out[18 + g] = np.float32(0.3) * np.log(found[9, q])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def compare_one(fine: np.ndarray, places: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """The same for one pattern, sixteen directions side by side.
 

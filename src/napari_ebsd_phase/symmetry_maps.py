@@ -16,7 +16,7 @@ know it, to some four per cent of the width of the screen.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -173,15 +173,12 @@ def _directions(size: int, pool: int) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _places(centre: Centre, size: int, pool: int) -> np.ndarray:
     """Pixel of every sample in a pattern of twice the resolution, (directions, 9, 48)."""
-    places = np.empty(((CELLS * pool) ** 2, len(_RADII), ANGLES), dtype=_index_type(size))
-    doubled = (2 * centre.x, 2 * centre.y, 2 * centre.distance)
+    # One type for all: processes that compile for two of them at once spoil numba's cache.
+    places = np.empty(((CELLS * pool) ** 2, len(_RADII), ANGLES), dtype=np.uint32)
+    doubled = (2.0 * centre.x, 2.0 * centre.y, 2.0 * centre.distance)
     locate(2 * _directions(size, pool), doubled, _RADII, 2 * size, places)
     places.flags.writeable = False
     return places
-
-
-def _index_type(size: int) -> type[np.unsignedinteger[Any]]:
-    return np.uint16 if 4 * size * size < 2**16 else np.uint32
 
 
 def _fine(inputs: torch.Tensor) -> torch.Tensor:
@@ -219,8 +216,8 @@ def _with_torch(inputs: torch.Tensor, centre: Centre, pool: int = _POOL) -> torc
     weights = torch.from_numpy(_WEIGHTS).to(fine)
     harmonics = np.arange(1, HARMONICS + 1)
     turn = 2 * np.pi * np.outer(np.arange(ANGLES), harmonics) / ANGLES
-    transform = torch.from_numpy(np.concatenate([np.cos(turn), -np.sin(turn)], axis=1)).to(fine)
-    kept = torch.from_numpy(np.cos(2 * np.pi * harmonics[:, None] / np.array(ORDERS))).to(fine)
+    transform = _single(np.concatenate([np.cos(turn), -np.sin(turn)], axis=1)).to(fine)
+    kept = _single(np.cos(2 * np.pi * harmonics[:, None] / np.array(ORDERS))).to(fine)
     parts = []
     for chosen in places.split(_CHUNK):
         re, im = (fine[:, chosen] @ transform).split(HARMONICS, dim=-1)
@@ -251,12 +248,16 @@ def _lines(order: int) -> torch.Tensor:
     keep = (harmonics % order == 0)[:, None]
     # An angle a goes to t - a: component m becomes its conjugate times exp(-2 pi i m t / 48).
     both = np.concatenate([np.cos(turn) * keep, -np.sin(turn) * keep])
-    return torch.from_numpy(both.astype(np.float32))
+    return _single(both)
+
+
+def _single(values: np.ndarray) -> torch.Tensor:
+    """A float32 tensor: not every device knows float64."""
+    return torch.from_numpy(values.astype(np.float32))
 
 
 def _coordinates(centre: Centre, inputs: torch.Tensor) -> torch.Tensor:
     size = inputs.shape[-1]
     cells = _directions(size, 1)
     x, y = (cells - centre.x) / centre.distance, (cells - centre.y) / centre.distance
-    both = np.stack(np.meshgrid(x, y)).astype(np.float32)
-    return torch.from_numpy(both)[None].to(inputs.device)
+    return _single(np.stack(np.meshgrid(x, y)))[None].to(inputs.device)

@@ -133,11 +133,24 @@ def scan_screen(
         raise InputError(f"{scan.name}: images of different sizes have no common screen")
     count = scan.shape[0] * scan.shape[1]
     room = _SCREEN_BYTES // (4 * scan.pattern_shape[0] * scan.pattern_shape[1])
-    chosen = np.linspace(0, count - 1, min(count, _SCREEN_PATTERNS, max(4, room)))
-    places = np.unique(chosen.round().astype(int))
+    places = _spread(count, min(_SCREEN_PATTERNS, max(4, room)))
     if read is not None:
         return find_screen(read(places))
-    return find_screen(np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places]))
+    return find_screen(_patterns_at(scan, places))
+
+
+def spread_patterns(scan: Scan, most: int) -> np.ndarray:
+    """Patterns spread evenly over a map of one frame size, at most so many, (n, h, w)."""
+    return _patterns_at(scan, _spread(scan.shape[0] * scan.shape[1], most))
+
+
+def _spread(count: int, most: int) -> NDArray[np.intp]:
+    places = np.linspace(0, count - 1, min(count, most)).round().astype(np.intp)
+    return np.unique(places)
+
+
+def _patterns_at(scan: Scan, places: NDArray[np.intp]) -> np.ndarray:
+    return np.stack([scan.pattern(*divmod(int(i), scan.shape[1])) for i in places])
 
 
 def default_batch_size(pattern_shape: tuple[int, int] | None) -> int:

@@ -18,8 +18,8 @@ from napari_ebsd_phase._napari.cards import (
     recommended_prior,
     scores,
 )
-from napari_ebsd_phase.classifier import installed_classifiers
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, LEVELS, POINT_GROUPS
+from napari_ebsd_phase.loading import installed_classifiers
 
 from ._clicks import click, dock_in, open_section
 

@@ -9,7 +9,7 @@ import pytest
 from napari_ebsd_phase import PhaseMap
 from napari_ebsd_phase._napari.label_cache import FAR, NOT_DONE, UNDECIDED, LabelCache, label_of
 from napari_ebsd_phase.crystallography import LEVELS, names
-from napari_ebsd_phase.phase_map import label_table
+from napari_ebsd_phase.labels import label_table
 
 ROWS, COLS = 40, 50
 

@@ -32,8 +32,8 @@ from napari_ebsd_phase._napari.previews import mean_intensity
 from napari_ebsd_phase._napari.session import MapSession, role_of, session_of
 from napari_ebsd_phase._napari.status import pixel_at, status_text
 from napari_ebsd_phase.crystallography import LEVELS, UNDECIDED_COLOR, color, names
+from napari_ebsd_phase.labels import label_table
 from napari_ebsd_phase.mapping import TileResult
-from napari_ebsd_phase.phase_map import label_table
 from napari_ebsd_phase.progressive import SampleResult
 from napari_ebsd_phase.samples import sample_path
 

@@ -11,8 +11,8 @@ from qtpy.QtTest import QTest
 from napari_ebsd_phase import load_scan
 from napari_ebsd_phase._napari.layers import MAP_ROLES, add_result, layer_for
 from napari_ebsd_phase._napari.layers import add_scan as show_scan
+from napari_ebsd_phase.labels import label_table
 from napari_ebsd_phase.mapping import classify_tiles, empty_map
-from napari_ebsd_phase.phase_map import label_table
 from napari_ebsd_phase.samples import sample_path
 
 from ._clicks import click, dock_in, open_section

@@ -11,7 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_ebsd_phase.phase_map import PhaseMap, label_table
+from napari_ebsd_phase.labels import label_table
+from napari_ebsd_phase.phase_map import PhaseMap
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".tiff", ".TIF"])

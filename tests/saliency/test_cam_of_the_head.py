@@ -7,8 +7,8 @@ import pytest
 import torch
 from captum.attr import LayerGradCam
 
-from napari_ebsd_phase.classifier import load_classifier
 from napari_ebsd_phase.crystallography import POINT_GROUPS
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.mapping import scan_screen
 from napari_ebsd_phase.network import SymmetryNet
 from napari_ebsd_phase.preprocessing import prepare

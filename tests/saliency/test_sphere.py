@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from orix.quaternion import Rotation
 
-from napari_ebsd_phase.classifier import Classifier, load_classifier
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import POINT_GROUPS, laue_group
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.saliency import evidence
 from napari_ebsd_phase.saliency.sphere import (
     average_on_sphere,

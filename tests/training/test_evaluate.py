@@ -16,9 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_ebsd_phase.classifier import Classifier, load_classifier
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import LEVELS
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.network import Architecture, SymmetryNet
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.training.calibration import best_temperature, decision_threshold

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ebsd_phase.classifier import Classifier, load_classifier
+from napari_ebsd_phase.classifier import Classifier
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.mapping import scan_screen
 from napari_ebsd_phase.preprocessing import Preprocessing, prepare
 from napari_ebsd_phase.saliency import evidence

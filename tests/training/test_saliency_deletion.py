@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.classifier import load_classifier
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.saliency import evidence
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.saliency_deletion import (

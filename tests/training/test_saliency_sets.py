@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_ebsd_phase.classifier import load_classifier
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.preprocessing import Preprocessing, prepare
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import load_materials

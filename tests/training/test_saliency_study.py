@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_ebsd_phase.classifier import load_classifier
+from napari_ebsd_phase.loading import load_classifier
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import load_materials
 from napari_ebsd_phase.training.saliency_controls import untrained

@@ -30,8 +30,8 @@ from napari_ebsd_phase.crystallography import (
 )
 from napari_ebsd_phase.decoding import best_pair, parse_prior
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.labels import DECISION_LEVELS
 from napari_ebsd_phase.network import Architecture, SymmetryNet
-from napari_ebsd_phase.phase_map import DECISION_LEVELS
 from napari_ebsd_phase.preprocessing import Preprocessing
 from napari_ebsd_phase.screen import find_screen
 from napari_ebsd_phase.training.disturbances import DISTURBANCES

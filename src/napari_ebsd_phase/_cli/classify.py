@@ -7,6 +7,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from ..scan import Scan
     from .partial import PartialResult
 
-# Of the provenance, what does not change a single probability.
-_NO_MATTER = frozenset({"source", "network", "threshold", "quality_threshold", "date"})
+# Of the provenance, what does not change a single probability: an unfinished run need not tell.
+UNTOLD = frozenset({"source", "network", "threshold", "quality_threshold", "date"})
 
 
 def add(commands: common.Commands) -> None:
@@ -112,9 +113,11 @@ def run(args: argparse.Namespace) -> None:
             from ..cluster import connected
 
             client = stack.enter_context(connected(args.scheduler))
-        classifiers, maps = _prepare(args, scans)
+        # An estimate of the projection centre is the same to the last digit only if it is kept.
+        earlier = PartialResult.settings(unfinished) if args.resume else []
+        classifiers, maps = _prepare(args, scans, earlier)
         settings = [
-            {k: v for k, v in m.provenance.items() if k not in _NO_MATTER} | {"shape": m.shape}
+            {k: v for k, v in m.provenance.items() if k not in UNTOLD} | {"shape": m.shape}
             for m in maps
         ]
         partial = PartialResult(unfinished, settings, [_beside(unfinished, p) for p in outputs])
@@ -190,11 +193,11 @@ def open_scan(
 
 
 def _prepare(
-    args: argparse.Namespace, scans: list[Scan]
+    args: argparse.Namespace, scans: list[Scan], earlier: list[dict[str, Any]]
 ) -> tuple[list[Classifier], list[PhaseMap]]:
     """Check the request against the data, cheapest first; return networks and empty maps."""
     from ..centring import centred
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
     from ..mapping import check_region, empty_map
 
     for scan in scans:
@@ -203,10 +206,10 @@ def _prepare(
     network = load_classifier(args.model, device=args.device)
     network.prior(args.prior)
     classifiers, maps = [], []
-    for scan, source in zip(scans, args.sources, strict=True):
+    for scan, source, told in zip_longest(scans, args.sources, earlier[: len(scans)]):
         if network.takes_centre and args.projection_centre is not None:
             common.note(f"looking for the projection centre of {source}", quiet=args.quiet)
-        classifier = centred(scan, network, args.projection_centre)
+        classifier = centred(scan, network, args.projection_centre, earlier=told)
         classifiers.append(classifier)
         common.note(f"reading {source} for its checksum", quiet=args.quiet)
         phase_map = empty_map(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..projection_centre import WAYS, Told, parse_centre
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
@@ -90,20 +91,17 @@ def add_projection_centre(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def projection_centre(text: str) -> tuple[float, float, float] | str | None:
+def projection_centre(text: str) -> Told:
     """Value of ``--projection-centre``, as in ``0.5,0.2,0.6``, ``auto`` or ``none``."""
-    if text in ("auto", "file", "estimate", "none"):
+    if text in (*WAYS, "none"):
         return None if text == "none" else text
-    try:
-        x, y, distance = (float(part) for part in text.split(","))
-    except ValueError:
-        x = y = distance = float("nan")
-    if not (abs(x) < 10 and abs(y) < 10 and 0 < distance < 100):
+    centre = parse_centre(text)
+    if centre is None:
         raise argparse.ArgumentTypeError(
             "expected X,Y,Z as in 0.5,0.2,0.6 (Bruker's convention), auto, file, estimate or "
             f"none, not {text!r}"
         )
-    return x, y, distance
+    return centre
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
@@ -266,7 +264,7 @@ def summary_rows(phase_map: PhaseMap) -> list[tuple[str, ...]]:
     import numpy as np
 
     from ..crystallography import BRAVAIS_LATTICES
-    from ..phase_map import label_table
+    from ..labels import label_table
 
     tally, sums_of = phase_map.tally()
     found = np.argwhere(tally)  # label code and lattice

@@ -46,7 +46,7 @@ def add(commands: common.Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
     from ..mapping import classify
     from ..samples import sample_names, sample_path, sample_title
     from ..scan import load_scan

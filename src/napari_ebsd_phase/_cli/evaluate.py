@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
                 f"'{folder / name}' exists already: choose another folder, or use --overwrite"
             )
 
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
     from ..training.evaluate import evaluate
     from ..training.library import MasterLibrary
     from ..training.materials import load_materials

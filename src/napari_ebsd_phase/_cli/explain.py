@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from ..centring import centred
-    from ..classifier import load_classifier
     from ..export import replacing
+    from ..loading import load_classifier
     from ..saliency import explain
     from ..saliency.picture import write_picture
     from .classify import open_scan

@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> None:
     _check(args)
     settings = _settings(args)
     common.set_threads(args.threads)
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
 
     classifier = load_classifier(args.model, device=args.device, precision="float32")
     if args.adapt is not None:

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
         regions = _regions(args, scan.shape)  # before seconds are spent on the network
         common.set_threads(args.threads)
         from ..centring import centred
-        from ..classifier import load_classifier
+        from ..loading import load_classifier
 
         classifier = load_classifier(args.model, device=args.device)
         classifier.prior(args.prior)
@@ -163,6 +163,7 @@ def _identify(
         prior=args.prior,
         max_patterns=args.max_patterns,
         batch_size=args.batch_size,
+        projection_centre=None,  # the classifier has been told what is to be told
         progress=lambda done, total: bar(region.name, done, total),
     )
     for region in regions:

@@ -90,7 +90,7 @@ def add(commands: common.Commands) -> None:
 
 def run_list(args: argparse.Namespace) -> None:
     """List the installed networks."""
-    from ..classifier import installed_classifiers, load_classifier
+    from ..loading import installed_classifiers, load_classifier
 
     rows = []
     for name in installed_classifiers():
@@ -115,7 +115,7 @@ def run_list(args: argparse.Namespace) -> None:
 
 def run_describe(args: argparse.Namespace) -> None:
     """Print the card of a network."""
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
 
     classifier = load_classifier(args.name, device="cpu")
     card = classifier.card
@@ -157,8 +157,8 @@ def _materials(training: dict[str, Any]) -> dict[str, Any]:
 
 def run_combine(args: argparse.Namespace) -> None:
     """Make one network of several."""
-    from ..classifier import load_classifier
     from ..export._atomic import check_target
+    from ..loading import load_classifier
     from ..training.combine import combine, tested_materials
     from ..training.finish import calibrate
     from ..training.library import MasterLibrary
@@ -203,7 +203,7 @@ def _accuracies(metrics: Any, title: str = "") -> Iterator[tuple[str, ...]]:
 
 def run_verify(args: argparse.Namespace) -> None:
     """Check networks; the first that is bad is an InputError."""
-    from ..classifier import installed_classifiers, load_classifier
+    from ..loading import installed_classifiers, load_classifier
 
     for name in args.names or installed_classifiers():
         classifier = load_classifier(name, device="cpu")

@@ -74,6 +74,18 @@ class PartialResult:
         found = _read_start(path)
         return [] if found is None else [str(name) for name in found["outputs"]]
 
+    @staticmethod
+    def settings(path: Path) -> list[dict[str, Any]]:
+        """What the unfinished run says of each of its sources; nothing if there is none.
+
+        Nothing either if the file is something else: that is found out where it is taken up.
+        """
+        with suppress(InputError):
+            found = _read_start(path)
+            run = None if found is None else found.get("run")
+            return [told for told in run if isinstance(told, dict)] if isinstance(run, list) else []
+        return []
+
     def start(self) -> None:
         """Begin a new file in place of an old one."""
         self._forget_handle()

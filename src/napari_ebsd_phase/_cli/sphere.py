@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     import numpy as np
 
-    from ..classifier import load_classifier
     from ..export import replacing
+    from ..loading import load_classifier
     from ..saliency.sphere import laue_operations, saliency_on_sphere
     from ..saliency.sphere_picture import Panel, write_sphere
     from ..saliency.sphere_scan import class_of

@@ -146,7 +146,7 @@ def _start(name: str | None) -> tuple[SymmetryNet | None, dict[str, str]]:
     """The network to begin with, and what its descendant's card says of it."""
     if name is None:
         return None, {}
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
 
     classifier = load_classifier(name, device="cpu", precision="float32")
     members = classifier.network.members

@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from ..errors import InputError
+from ..projection_centre import Told, parse_centre
 
 _WAYS = (
     (
@@ -44,7 +45,7 @@ class CentreBox(QComboBox):
         self.setMinimumContentsLength(6)
 
     @property
-    def told(self) -> tuple[float, float, float] | str | None:
+    def told(self) -> Told:
         """As :func:`~.centring.centred` takes it.
 
         Raises
@@ -56,11 +57,10 @@ class CentreBox(QComboBox):
         for key, title, _ in _WAYS:
             if text == title or not text:
                 return key
-        try:
-            x, y, distance = (float(part) for part in text.replace(";", ",").split(","))
-        except ValueError as error:
+        centre = parse_centre(text)
+        if centre is None:
             raise InputError(
                 f"{text!r} is no projection centre: type PCx, PCy, PCz, as in 0.5, 0.2, 0.6, or "
                 "choose from the list"
-            ) from error
-        return x, y, distance
+            )
+        return centre

@@ -289,7 +289,7 @@ class Explainer(QObject):
         """Network that made the map, if it is installed, else the default one."""
         # Where torch is imported first, the interface would stand still for half a second.
         link_torch()
-        from ..classifier import load_classifier
+        from ..loading import load_classifier
 
         name = network_of(provenance)
         if not self._networks:
@@ -371,7 +371,7 @@ def provenance_of(session: MapSession) -> Mapping[str, object]:
 
 def network_of(provenance: Mapping[str, object]) -> str:
     """Name of the network that made the map, if it is installed, else of the default one."""
-    from ..classifier import installed_classifiers
+    from ..loading import installed_classifiers
 
     name = str(provenance.get("network", "default"))
     return name if name in installed_classifiers() else "default"

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..crystallography import LEVELS, level_index, marginal, names
 from ..decoding import best_pair
-from ..phase_map import DECISION_LEVELS, Label, label_table
+from ..labels import DECISION_LEVELS, Label, label_table
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
@@ -69,7 +69,7 @@ class LabelCache:
         float32 (rows, cols), pattern quality; NaN where not done.
     codes
         uint8 (rows, cols): the label at the threshold, numbered as by
-        :func:`~.phase_map.label_table`; `UNDECIDED` and `NOT_DONE` as above.
+        :func:`~.labels.label_table`; `UNDECIDED` and `NOT_DONE` as above.
     confidence
         float32 (rows, cols): probability of that label (of the best crystal system where
         undecided); NaN where not done.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..crystallography import LEVELS, UNDECIDED_COLOR, names
-from ..phase_map import label_table
+from ..labels import label_table
 from .label_cache import NOT_DONE, UNDECIDED, label_of, level_title
 from .previews import mean_intensity, vendor_phases
 from .session import METADATA_KEY, MapSession, role_of, session_of, watch

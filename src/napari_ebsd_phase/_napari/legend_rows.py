@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crystallography import UNDECIDED_COLOR, colors
-from ..phase_map import NO_LEVEL, label_table
+from ..labels import NO_LEVEL, label_table
 from .label_cache import NOT_DONE, LabelCache
 from .label_cache import UNDECIDED as UNDECIDED_VALUE
 from .layers import LABEL_ROLES, TITLES
@@ -75,7 +75,7 @@ def names_at(level: str) -> tuple[_Name, ...]:
     Parameters
     ----------
     level
-        ``"label"`` (levels mixed, as :func:`~.phase_map.label_table` numbers them) or one of
+        ``"label"`` (levels mixed, as :func:`~.labels.label_table` numbers them) or one of
         :data:`~.crystallography.LEVELS`.
     """
     if level == "label":

@@ -31,19 +31,19 @@ class NetworkLoader:
     def load(self, network: str | Path | None, device: str = "auto") -> Classifier:
         """Return a network that is ready for patterns.
 
-        Parameters are those of :func:`~.classifier.load_classifier`. The first call imports torch
+        Parameters are those of :func:`~.loading.load_classifier`. The first call imports torch
         and takes seconds.
 
         Raises
         ------
         InputError
-            As :func:`~.classifier.load_classifier` does.
+            As :func:`~.loading.load_classifier` does.
         """
         with self._lock:
             key = (str(network or "default"), device, *_times(network))
             if self._classifier is None or key != self._key:
                 link_torch()
-                from ..classifier import load_classifier
+                from ..loading import load_classifier
 
                 self._classifier = load_classifier(network, device=device)
                 self._key = key

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..crystallography import UNDECIDED_COLOR, names
-from ..phase_map import label_table
+from ..labels import label_table
 from .bar_chart import percent
 from .label_cache import level_title
 

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from ..crystallography import LEVELS, color
 from ..errors import InputError
-from ..phase_map import NO_LEVEL
+from ..labels import NO_LEVEL
 from .background import Background, Cancelled, Progress
 from .bar_chart import Bar, BarChart, percent
 from .draw_region import TOOLS, draw_region
@@ -190,6 +190,7 @@ class RegionSection(Section):
         loader, network = self._classify.loader, self._classify.network
         prior, device = self._classify.prior, self._classify.device
         centre = self._classify.form.projection_centre
+        told = None if session.phase_map is None else session.phase_map.provenance
 
         def work(progress: Progress, cancelled: Cancelled) -> Identification:
             classifier = loader.load(network, device)
@@ -198,9 +199,10 @@ class RegionSection(Section):
 
             return identify(
                 scan,
-                centred(scan, classifier, centre),
+                centred(scan, classifier, centre, earlier=told),
                 mask,
                 prior=prior,
+                projection_centre=None,  # it has been told what is to be told
                 progress=progress,
                 cancelled=cancelled,
             )

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
@@ -17,6 +17,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 from .. import __version__
 from ..errors import InputError
 from ..map_request import Region, region_mask
+from ..projection_centre import Told, same_centre
 from .cards import read_card
 from .idle import Rest
 from .layer_maker import LayerMaker, warm_up_labels
@@ -48,7 +49,7 @@ def would_resume(
     network: str | Path | None,
     *,
     prior: str = "known",
-    projection_centre: tuple[float, float, float] | str | None = "auto",
+    projection_centre: Told = "auto",
 ) -> bool:
     """Whether starting would go on with what is classified already.
 
@@ -75,30 +76,10 @@ def would_resume(
     return (
         phase_map.shape == scan.shape
         and all(told.get(key) == value for key, value in wanted.items())
-        and _same_centre(
+        and same_centre(
             told, projection_centre, "with_centre" in card and scan.projection_centre is not None
         )
     )
-
-
-def _same_centre(
-    told: Mapping[str, Any], asked: tuple[float, float, float] | str | None, from_file: bool
-) -> bool:
-    """Whether a map was made with the projection centre that is asked for, as far as it tells.
-
-    `from_file` says that the file has one, of which the network makes something.
-    """
-    where = told.get("projection_centre") or {}
-    way = where.get("from")
-    if asked is None:
-        return "centre" not in told
-    if not isinstance(asked, str):
-        known = where.get("bruker") or (np.nan,) * 3
-        return way == "given" and bool(np.allclose(known, asked, atol=1e-3))
-    if asked == "estimate":
-        return way == "estimated"
-    # Where there is none in the file, an estimate that was not relied on leaves nothing to tell.
-    return way == "file" if from_file else way in (None, "estimated")
 
 
 class ClassificationRun(QObject):
@@ -171,7 +152,7 @@ class ClassificationRun(QObject):
         device: str = "auto",
         batch_size: int | None = None,
         threshold: float | None = None,
-        projection_centre: tuple[float, float, float] | str | None = "auto",
+        projection_centre: Told = "auto",
     ) -> None:
         """Begin to classify the scan of a session; returns at once.
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..map_request import Region, add_file_hash, can_resume, prepare_map, widen_region
+from ..projection_centre import Told
 
 if TYPE_CHECKING:
     from ..mapping import TileResult
@@ -61,7 +62,7 @@ class Request:
     device: str
     batch_size: int | None
     threshold: float | None
-    projection_centre: tuple[float, float, float] | str | None = "auto"
+    projection_centre: Told = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +140,14 @@ class Worker(Thread):
 
         if self.stopped:
             return
-        classifier = centred(request.scan, classifier, request.projection_centre)
-        classifier.prior(request.prior)  # a wrong one shall not cost the map that is there
         phase_map = request.phase_map
+        classifier = centred(
+            request.scan,
+            classifier,
+            request.projection_centre,
+            earlier=None if phase_map is None else phase_map.provenance,
+        )
+        classifier.prior(request.prior)  # a wrong one shall not cost the map that is there
         resumed = phase_map is not None and can_resume(
             phase_map, request.scan, classifier, request.prior
         )

@@ -17,7 +17,7 @@ from psygnal import Signal
 
 from ..crystallography import LEVELS
 from ..errors import InputError
-from ..phase_map import DEFAULT_THRESHOLD
+from ..labels import DEFAULT_THRESHOLD
 from .label_cache import LabelCache, Region
 
 if TYPE_CHECKING:

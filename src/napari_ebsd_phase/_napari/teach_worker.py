@@ -50,7 +50,7 @@ class TeachRequest:
     origin
         Where the labels come from, for the card.
     network, device
-        As :func:`~.classifier.load_classifier` takes them.
+        As :func:`~.loading.load_classifier` takes them.
     target
         File for the new network; its card goes beside it.
     steps
@@ -213,7 +213,7 @@ def _teach(
 
     begin(LOADING)
     link_torch()
-    from ..classifier import load_classifier
+    from ..loading import load_classifier
     from ..training.fine_tune import fine_tune
     from ..training.fine_tune_labels import labelled_scan, pair_of
 

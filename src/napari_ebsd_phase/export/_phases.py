@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..crystallography import POINT_GROUPS, UNDECIDED_COLOR, crystal_system, laue_group
 from ..errors import InputError
-from ..phase_map import NO_LEVEL, Label, label_table
+from ..labels import NO_LEVEL, Label, label_table
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap

@@ -28,7 +28,8 @@ import numpy as np
 from .._sources.hdf5_claims import check_entries, check_links, is_hollow
 from ..crystallography import LEVELS, POINT_GROUPS, crystal_system, laue_group
 from ..errors import InputError
-from ..phase_map import DECISION_LEVELS, NO_LEVEL, Label, PhaseMap, label_table
+from ..labels import DECISION_LEVELS, NO_LEVEL, Label, label_table
+from ..phase_map import PhaseMap
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap, Phase

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..crystallography import BRAVAIS_LATTICES, UNDECIDED_COLOR, color
-from ..phase_map import label_table
+from ..labels import label_table
 from .page import Page, printable
 from .provenance import PNG_KEY
 from .words import nice_length, percent, shorten, typeset, worth_a_line

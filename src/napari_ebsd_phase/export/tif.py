@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from ..crystallography import UNDECIDED_COLOR
-from ..phase_map import label_table
+from ..labels import label_table
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import crystallography
-from ..phase_map import NO_LEVEL
+from ..labels import NO_LEVEL
 from .identification import Identification
 
 __all__ = ["notes"]

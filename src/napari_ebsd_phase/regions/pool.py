@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .. import crystallography
-from ..centring import Told, centred
+from ..centring import centred
 from ..decoding import best_pair, decode
 from ..errors import InputError
 from ..mapping import check_region, default_batch_size, scan_screen
@@ -24,6 +24,7 @@ from .views import independent_views, shares, signatures
 if TYPE_CHECKING:
     from ..classifier import Classifier
     from ..mapping import Region
+    from ..projection_centre import Told
     from ..scan import Scan
 
 __all__ = ["identify", "identify_regions", "spread_evenly"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..classifier import Classifier
 from ..decoding import decode
-from ..phase_map import DECISION_LEVELS
+from ..labels import DECISION_LEVELS
 from .measures import material_weights
 from .scores import Scores, decided, level_probabilities, reported
 

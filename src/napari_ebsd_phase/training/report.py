@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..crystallography import LEVELS
-from ..phase_map import DECISION_LEVELS
+from ..labels import DECISION_LEVELS
 from .disturbances import DISTURBANCES
 from .summary import POOLED
 from .tested import TESTS

@@ -16,7 +16,7 @@ from ..classifier import Classifier, Outputs
 from ..crystallography import BRAVAIS_LATTICES, POINT_GROUPS, level_index, marginal
 from ..decoding import best_pair
 from ..errors import InputError
-from ..phase_map import DECISION_LEVELS
+from ..labels import DECISION_LEVELS
 from ..scan import load_scan
 from ..screen import find_screen
 from ..symmetry_maps import Centre
