@@ -227,7 +227,7 @@ def test_an_estimate_that_was_made_is_taken_over(classifier: Classifier, picture
 
 
 def test_a_run_goes_on_with_the_estimate_that_it_began_with(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    classifier: Classifier, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "map.h5"
     words = ["classify", str(pictures), "-o", str(target), "--device", "cpu"]
@@ -237,10 +237,14 @@ def test_a_run_goes_on_with_the_estimate_that_it_began_with(
     # As another machine, killed before its first tile was done, may have left it.
     centre = whole.provenance["centre"]
     began = {k: v for k, v in whole.provenance.items() if k not in UNTOLD}
-    began |= {"shape": list(whole.shape), "centre": [centre[0] + 0.01, *centre[1:]]}
-    unfinished = PartialResult(partial_path(target), [began], [target.name])
+    began |= {"shape": list(whole.shape), "centre": [round(centre[0] + 0.01, 2), *centre[1:]]}
+    began["card_sha256"] = classifier.told(began["centre"]).card_sha256
+    left = partial_path(target)
+    unfinished = PartialResult(left, [began], [target.name])
     unfinished.start()
-    unfinished.close()
+    begun = left.read_bytes()
+    unfinished.close()  # which removes it: there is nothing in it to go on from
+    left.write_bytes(begun)
 
     assert main([*words, "--resume"]) == 0
 
