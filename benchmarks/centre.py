@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The projection centre: how well patterns tell it, and what it is worth to the network.
 
-    python benchmarks/centre.py [--model default] [--library data/master_patterns.h5]
+    python benchmarks/centre.py [--model default] [--camera poor]
 
 Every development material that the network was not trained on is recorded by a camera that stands
-somewhere else each time, sixteen patterns in random orientations (camera FAST). Prints how far
+somewhere else each time, sixteen patterns in random orientations (camera `fast`). Prints how far
 estimates from sixteen patterns, and from one, are from the truth, and the share of right Laue
 groups and lattices when the network is told the true centre with the usual error, either estimate,
 or nothing. Means over materials; class prior `known`.
@@ -30,12 +30,20 @@ from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.symmetry_maps import Centre
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material, load_materials
-from napari_ebsd_phase.training.pattern_simulation import FAST, simulate_group, standing
+from napari_ebsd_phase.training.pattern_simulation import (
+    FAST,
+    GOOD,
+    POOR,
+    Camera,
+    simulate_group,
+    standing,
+)
 from napari_ebsd_phase.training.scores import CENTRE_ERROR, reported
 from napari_ebsd_phase.training.tested import materials_by_test
 
 LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
 PATTERNS = 16
+CAMERAS = {"good": GOOD, "fast": FAST, "poor": POOR}
 
 
 def right(classifier: Classifier, frames: np.ndarray, mask: np.ndarray, m: Material) -> np.ndarray:
@@ -47,12 +55,12 @@ def right(classifier: Classifier, frames: np.ndarray, mask: np.ndarray, m: Mater
     return np.array([(laue == true).mean(), (cell == BRAVAIS_LATTICES.index(m.bravais)).mean()])
 
 
-def look(classifier: Classifier, stack: np.ndarray, m: Material) -> dict[str, Any]:
+def look(classifier: Classifier, stack: np.ndarray, m: Material, like: Camera) -> dict[str, Any]:
     """Errors and shares of one material."""
     rng = np.random.default_rng([3, zlib.crc32(m.key.encode())])
     size = classifier.preprocessing.size
     member = next(n for n in classifier.network.members if n.maps is not None)
-    camera, true = standing(FAST, rng)
+    camera, true = standing(like, rng)
     frames, mask = simulate_group(stack, rng.choice(m.masters, PATTERNS), camera, rng)
     inputs = prepare(frames, classifier.preprocessing, mask=mask)
     there = np.array(Centre.of_screen(true, mask, size))
@@ -76,6 +84,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--library", type=Path, default=LIBRARY)
     parser.add_argument("--most", type=int, default=1000, help="materials at most")
+    parser.add_argument("--camera", choices=CAMERAS, default="fast")
     args = parser.parse_args()
     torch.set_num_threads(1)
     classifier = load_classifier(args.model, device="cpu", precision="float32")
@@ -89,11 +98,11 @@ def main() -> None:
     materials = tests["calibration"][: args.most]
     rows = []
     for number, material in enumerate(materials, start=1):
-        rows.append(look(classifier, stack, material))
+        rows.append(look(classifier, stack, material, CAMERAS[args.camera]))
         if number % 10 == 0:
             print(f"  {number} of {len(materials)} materials", flush=True)
     print(f"\n{classifier.name}: {len(rows)} materials that it was not trained on, {PATTERNS}")
-    print("patterns of each. Error of the projection centre in widths of the screen\n")
+    print(f"patterns of each, camera {args.camera}. Errors of the centre in widths of the screen\n")
     print("| estimated from | half are within: x, y, distance | 80 % within |")
     print("|---|---|---|")
     for name in ("sixteen", "one"):

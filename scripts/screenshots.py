@@ -53,12 +53,12 @@ class Stage:
         frames = self.window.findChildren(QDockWidget)
         next(f for f in frames if f.isAncestorOf(dock)).raise_()
 
-    def until(self, reached: Callable[[], bool], what: str) -> None:
+    def until(self, reached: Callable[[], bool], what: str, patience: int = _PATIENCE) -> None:
         """Let the window work until something is so."""
         clock = QElapsedTimer()
         clock.start()
         while not reached():
-            if clock.elapsed() > _PATIENCE:
+            if clock.elapsed() > patience:
                 raise SystemExit(f"error: waited in vain for {what}")
             QApplication.processEvents()
             QTest.qWait(20)
@@ -132,6 +132,9 @@ def main() -> None:
     stage.push(mapping.region.identify_button)
     stage.until(lambda: mapping.region.answer.isVisible(), "the answer")
     stage.picture("4-region")
+    stage.push(mapping.region.candidates.find_button)
+    stage.until(lambda: mapping.region.candidates.ranking is not None, "the structures", 400_000)
+    stage.picture("8-structures")
 
     mapping.region.set_open(False)
     mapping.export.set_open(True)

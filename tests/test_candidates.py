@@ -131,6 +131,14 @@ def test_a_frame_without_bands_has_no_orientation(views):
     assert ranking.fitting == ()
 
 
+def test_a_structure_with_one_strong_family_of_planes_is_tried_too(views):
+    """The triplets of one family were too few for PyEBSDIndex, which failed with an IndexError."""
+    lone = next(s for s in load_structures() if s.id.startswith("A11B4_cF120_227"))
+    ranking = rank_candidates(views, [lone, NICKEL])
+    assert [c.structure for c in ranking.candidates] == [NICKEL, lone]
+    assert np.isfinite(ranking.candidates[1].band_misfit).all()
+
+
 def test_a_cancelled_ranking_keeps_what_it_has(views):
     told = []
     ranking = rank_candidates(

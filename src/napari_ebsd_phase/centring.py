@@ -28,8 +28,8 @@ __all__ = ["centred", "found_in"]
 _LOOKED_AT, _USED = 48, 16
 # Shorter side of a frame in pixels, and how many times as long the longer one may be.
 _SMALLEST, _LONGEST = 16, 2
-# Estimates below this score are no better than none (benchmarks/centre.py).
-_TRUSTED = 2.0
+# Estimates below this score are worse than none (benchmarks/centre.py --camera poor).
+_TRUSTED = 3.0
 
 
 def centred(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["WAYS", "Told", "parse_centre", "same_centre", "was_estimated"]
+__all__ = ["WAYS", "Told", "noted_centre", "parse_centre", "same_centre", "was_estimated"]
 
 Told = tuple[float, float, float] | str | None
 """(PCx, PCy, PCz) in Bruker's convention, one of :data:`WAYS`, or None: do without."""
@@ -59,3 +59,14 @@ def was_estimated(provenance: Mapping[str, Any]) -> bool:
     where = provenance.get("projection_centre")
     told = isinstance(where, Mapping) and where.get("from") == "estimated"
     return told and provenance.get("centre") is not None
+
+
+def noted_centre(provenance: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """(PCx, PCy, PCz) in Bruker's convention that a map was made with, if it tells."""
+    where = provenance.get("projection_centre")
+    values = where.get("bruker") if isinstance(where, Mapping) else None
+    try:
+        x, y, distance = map(float, values or ())
+    except (TypeError, ValueError):
+        return None
+    return x, y, distance

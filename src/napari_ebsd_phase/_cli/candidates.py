@@ -96,38 +96,25 @@ class Trial:
         """Candidates of one region."""
         import numpy as np
 
-        from ..candidates import candidate_structures, rank_candidates, typical_views
+        from ..candidates import rank_region
 
         mask = np.zeros(self.scan.shape, dtype=bool)
         mask[place] = True
-        structures = list(self.own)
-        if self.table:
-            structures += candidate_structures(answer.pairs)
-        views = typical_views(self.scan, mask, projection_centre=self.centre)
-        with common.progress_bar(
-            len(structures), f"{name}: structures", quiet=self.quiet, unit="structures"
-        ) as show:
-            return rank_candidates(
-                views,
-                structures,
+        with common.titled_bars(quiet=self.quiet, unit="structures") as bar:
+            return rank_region(
+                self.scan,
+                mask,
+                answer.pairs,
+                own=self.own,
+                table=self.table,
+                projection_centre=self.centre,
                 energy_kev=self.energy,
-                progress=lambda done, _: show(done),
+                progress=lambda done, total: bar(f"{name}: structures", done, total),
             )
-
-
-def document(ranking: Ranking) -> dict[str, Any]:
-    """What the JSON document says of candidates."""
-    return {
-        "tried": len(ranking.candidates),
-        "fitting": len(ranking.fitting),
-        "ranking": [candidate.to_dict() for candidate in ranking.candidates],
-    }
 
 
 def report(ranking: Ranking) -> str:
     """Table of the best candidates, and what it means."""
-    from ..candidates import LEAST_AGREEMENT
-
     rows = [
         [
             "fits" if candidate in ranking.fitting else "",
@@ -144,10 +131,4 @@ def report(ranking: Ranking) -> str:
     table = common.table(header, rows, " r r   ")
     count = len(ranking.candidates)
     more = f", the best {_LISTED} shown" if count > _LISTED else ""
-    if not ranking.fitting:
-        said = f"none of them fits: that takes an agreement of {LEAST_AGREEMENT:.2f}"
-    elif len(ranking.fitting) == 1:
-        said = "one of them fits"
-    else:
-        said = f"{len(ranking.fitting)} of them fit about as well: these patterns cannot tell them"
-    return f"candidate structures: {count} tried{more}\n\n{table}\n\n- {said}"
+    return f"candidate structures: {count} tried{more}\n\n{table}\n\n- {ranking.verdict}"

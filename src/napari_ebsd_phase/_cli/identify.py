@@ -191,7 +191,7 @@ def _document(
             {
                 **region.where,
                 **answer.to_dict(),
-                **({} if ranking is None else {"candidates": candidates.document(ranking)}),
+                **({} if ranking is None else {"candidates": ranking.to_dict()}),
             }
             for region, answer, ranking in answers
         ],

@@ -73,6 +73,7 @@ class MapDock(QWidget):
         self._count.setInterval(_COUNT_MS)
         self._count.timeout.connect(self._count_labels)
         self.classify.ran.connect(self._on_ran)
+        self._answer: QWidget = self.region.answer
         self.region.answered.connect(self._on_answered)
         self._lay_out()
         self._follower = Follower(viewer, self, "_show", "_on_changed")
@@ -168,14 +169,15 @@ class MapDock(QWidget):
             self.export.set_open(False)
 
     @guarded
-    def _on_answered(self) -> None:
+    def _on_answered(self, answer: QWidget) -> None:
+        self._answer = answer
         # When the answer has its height.
         QTimer.singleShot(0, self._scroll_to_answer)
 
     @guarded
     def _scroll_to_answer(self) -> None:
         """Bring the whole answer into view, or where it is too high for that its beginning."""
-        answer, bar = self.region.answer, self._area.verticalScrollBar()
+        answer, bar = self._answer, self._area.verticalScrollBar()
         top = answer.mapTo(self._content, QPoint(0, 0)).y()
         bottom = top + answer.height()
         wanted = max(bar.value(), bottom - self._area.viewport().height())

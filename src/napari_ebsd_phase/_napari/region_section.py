@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Labels, Shapes
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
@@ -24,6 +25,7 @@ from ..errors import InputError
 from ..labels import NO_LEVEL
 from .background import Background, Cancelled, Progress
 from .bar_chart import Bar, BarChart, percent
+from .candidates_panel import CandidatesPanel
 from .draw_region import TOOLS, draw_region
 from .follow import Connections
 from .legend_rows import LEVEL_TITLES
@@ -57,8 +59,8 @@ class RegionSection(Section):
         Where network, class prior and device are chosen.
     """
 
-    #: There is an answer to be seen.
-    answered = Signal()
+    #: There is an answer to be seen, in this widget.
+    answered = Signal(QWidget)
 
     def __init__(self, viewer: Viewer, classify: ClassifySection) -> None:
         super().__init__("&Region", "What the selected part of the map is, from all its patterns")
@@ -66,6 +68,7 @@ class RegionSection(Section):
         self._classify = classify
         self._work: Background | None = None
         self._result: Identification | None = None
+        self._mask: np.ndarray | None = None
         self.chosen = wrapped()
         self.identify_button = QPushButton("&Identify")
         self.identify_button.setToolTip(
@@ -75,7 +78,8 @@ class RegionSection(Section):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop reading patterns")
         self.progress = QProgressBar()
-        self.answer = _Answer()
+        self.candidates = CandidatesPanel(lambda: classify.form.projection_centre)
+        self.answer = _Answer(self.candidates)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
@@ -90,6 +94,7 @@ class RegionSection(Section):
             button.clicked.connect(self._draw)
         self.identify_button.clicked.connect(self._identify)
         self.cancel_button.clicked.connect(self._cancel)
+        self.candidates.listed.connect(self._on_listed)
         self._selection = Connections(self)
         self._selection.connect(viewer.layers, "selection.events.active", self._on_active)
         self._inside = Connections(self)
@@ -108,7 +113,7 @@ class RegionSection(Section):
         if session is not self.session:
             self.stop()
             self._result = None
-            self.answer.hide()
+            self._show_answer(False)
         super().set_session(session)
 
     def stop(self) -> None:
@@ -116,6 +121,7 @@ class RegionSection(Section):
         if self._work is not None:
             self._work.abandon()
             self._work = None
+        self.candidates.stop()
         self._show_busy(False)
 
     def _lay_out(self) -> None:
@@ -132,8 +138,13 @@ class RegionSection(Section):
         self.box.addLayout(buttons)
         self.box.addWidget(self.progress)
         self.box.addWidget(self.answer)
-        self.answer.hide()
+        self.box.addWidget(self.candidates)
+        self._show_answer(False)
         self._show_busy(False)
+
+    def _show_answer(self, there: bool) -> None:
+        for widget in (self.answer, self.candidates):
+            widget.setVisible(there)
 
     def _choose(self) -> Chosen:
         session = self.session
@@ -207,6 +218,7 @@ class RegionSection(Section):
                 cancelled=cancelled,
             )
 
+        self._mask = mask
         self._work = Background(work)
         self._work.progressed.connect(self._on_progress)
         self._work.returned.connect(self._on_returned)
@@ -236,8 +248,14 @@ class RegionSection(Section):
     def _on_returned(self, result: Identification) -> None:
         self._result = result
         self.answer.show_result(result)
-        self.answer.show()
-        self.answered.emit()
+        if self.session is not None and self._mask is not None:
+            self.candidates.offer(self.session, self._mask, result)
+        self._show_answer(True)
+        self.answered.emit(self.answer)
+
+    @guarded
+    def _on_listed(self) -> None:
+        self.answered.emit(self.candidates)
 
     @guarded
     def _on_failed(self, error: Exception) -> None:
@@ -252,10 +270,11 @@ class RegionSection(Section):
 class _Answer(QWidget):
     """What a region is, how sure that is, and what else it could be."""
 
-    def __init__(self) -> None:
+    def __init__(self, candidates: CandidatesPanel) -> None:
         super().__init__()
         self._result: Identification | None = None
         self._source = ""
+        self._candidates = candidates
         self.swatch = QLabel()
         self.name = wrapped(selectable=True)
         font = self.name.font()
@@ -331,8 +350,10 @@ class _Answer(QWidget):
     @guarded
     def _copy(self, *_: object) -> None:
         if self._result is not None:
-            text = json.dumps({"region": self._source, **self._result.to_dict()}, indent=1)
-            QApplication.clipboard().setText(text)
+            said = {"region": self._source, **self._result.to_dict()}
+            if self._candidates.ranking is not None:
+                said["candidates"] = self._candidates.ranking.to_dict()
+            QApplication.clipboard().setText(json.dumps(said, indent=1))
 
 
 def _sure(result: Identification) -> str:

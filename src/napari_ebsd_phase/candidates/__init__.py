@@ -3,6 +3,7 @@
 
 from .agreement import View
 from .ranking import LEAST_AGREEMENT, Candidate, Ranking, rank_candidates
+from .region import rank_region
 from .structures import candidate_structures, structures_from
 from .typical_views import check_possible, typical_views
 
@@ -14,6 +15,7 @@ __all__ = [
     "candidate_structures",
     "check_possible",
     "rank_candidates",
+    "rank_region",
     "structures_from",
     "typical_views",
 ]

@@ -91,6 +91,23 @@ class Ranking:
         best = self.candidates[0].agreement
         return tuple(c for c in self.candidates if c.agreement >= best - ALIKE)
 
+    @property
+    def verdict(self) -> str:
+        """What that means, in a sentence without a full stop."""
+        if not self.fitting:
+            return f"none of them fits: that takes an agreement of {LEAST_AGREEMENT:.2f}"
+        if len(self.fitting) == 1:
+            return "one of them fits"
+        return f"{len(self.fitting)} of them fit about as well: these patterns cannot tell them"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {
+            "tried": len(self.candidates),
+            "fitting": len(self.fitting),
+            "ranking": [candidate.to_dict() for candidate in self.candidates],
+        }
+
 
 def rank_candidates(
     views: Sequence[View],

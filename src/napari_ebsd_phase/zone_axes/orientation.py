@@ -34,8 +34,9 @@ __all__ = [
 # Triplets of planes that Hough indexing may look up: some 100 MB, and five families of a cubic
 # crystal.
 _MOST_TRIPLETS = 5_000_000
-# Of fewer there are no triplets; where no more are strong, weak ones vote, too.
-_FEWEST_PLANES = 6
+# Of fewer there are no triplets; where no more are strong, weaker ones vote, too.
+_FEWEST_PLANES, _FEWEST_FAMILIES = 6, 2
+_STRENGTHS = (0.4, 0.05, 0.01)
 
 # What helps in the program.
 _ELSEWHERE = "open a file with the result of indexing"
@@ -232,11 +233,17 @@ def _voting_planes(phase: Phase) -> NDArray[np.int_]:
     PyEBSDIndex adds the equivalents itself and tabulates all triplets of planes: families given
     several times over, and the many weak ones of large cells, cost gigabytes.
     """
-    planes = describe(phase).hkl
-    if len(planes) < _FEWEST_PLANES:
-        planes = describe(phase, min_strength=0.05).hkl
-    if len(planes) < _FEWEST_PLANES:
-        raise InputError(f"{phase.name}: too few lattice planes reflect to find its orientation")
+    # One family alone leaves PyEBSDIndex without triplets, however many planes it has.
+    for strength in _STRENGTHS:
+        planes = describe(phase, min_strength=strength).hkl
+        families = _families(phase, planes)
+        if len(planes) >= _FEWEST_PLANES and len(families) >= _FEWEST_FAMILIES:
+            return families
+    raise InputError(f"{phase.name}: too few lattice planes reflect to find its orientation")
+
+
+def _families(phase: Phase, planes: NDArray[np.int_]) -> NDArray[np.int_]:
+    """The first plane of each family, as far as their triplets fit into memory."""
     turns = np.unique([np.rint(op.R) for op in phase.space_group.iter_symops()], axis=0)
     turns = np.concatenate([turns, -turns])
     chosen: list[NDArray[np.int_]] = []
