@@ -27,6 +27,7 @@ from napari_ebsd_phase.saliency.sphere_picture import Panel, named_axes, write_s
 from napari_ebsd_phase.saliency.sphere_scan import oriented_frames
 from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.scan import load_scan
+from napari_ebsd_phase.symmetry_maps import Centre
 from napari_ebsd_phase.training.lattice_symmetry import point_operations
 from napari_ebsd_phase.training.library import MasterLibrary, MasterPattern
 from napari_ebsd_phase.training.pattern_simulation import render
@@ -209,6 +210,35 @@ def test_evidence_on_the_sphere_keeps_its_sign_and_its_amount(masters, classifie
     total = np.nansum(found.values * found.weight) / found.weight.sum()
     assert total == pytest.approx(heat.mean(), rel=1e-4)
     assert np.nanmin(found.values) < 0 < np.nanmax(found.values)
+
+
+def test_each_pattern_is_seen_with_the_projection_centre_of_its_own_camera(masters):
+    oriented = simulated_frames(masters["emsoft_Ni_nickel_20kV"], 3)
+    network = load_classifier(device="cpu", precision="float32")
+    shape, size = oriented.frames.shape[1:], network.preprocessing.size
+    told = [
+        network.at(Centre.of_screen(geometry.pc, np.ones(shape, bool), size))
+        for geometry in oriented.geometries
+    ]
+    heat = np.concatenate(
+        [evidence(f[None], n, "m-3m") for f, n in zip(oriented.frames, told, strict=True)]
+    )
+    expected = average_on_sphere(
+        heat, oriented.rotations, oriented.geometries, np.eye(3)[None], side=SIDE
+    )
+    steps = []
+
+    found = saliency_on_sphere(
+        network, oriented.frames, oriented.rotations, oriented.geometries, "m-3m",
+        np.eye(3)[None], side=SIDE, mask=np.ones(shape, bool),
+        progress=lambda *step: steps.append(step),
+    )  # fmt: skip
+
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-4)
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    # Without it the network says something else.
+    unbound = evidence(oriented.frames, network, "m-3m")
+    assert np.abs(unbound - heat).max() > 0.1 * np.abs(heat).max()
 
 
 def test_the_network_finds_cubic_symmetry_at_zone_axes_of_high_symmetry(masters, classifier):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -204,7 +204,8 @@ def saliency_on_sphere(
     Parameters
     ----------
     classifier
-        The network that is asked.
+        The network that is asked. One that can use the projection centre is told that of each
+        pattern, unless it knows one already.
     patterns
         Frames of one size, shape (n, h, w).
     rotations
@@ -235,7 +236,6 @@ def saliency_on_sphere(
     Cancelled
         If `cancelled` said so.
     """
-    from . import evidence
     from .projection import screen_on_detector
 
     frames = np.asarray(patterns)
@@ -252,12 +252,46 @@ def saliency_on_sphere(
             f"{frames.shape[2]} pixels"
         )
     operations = _operations(symmetry)
-    heat = evidence(
-        frames, classifier, target, level=level, against=against, prior=prior,
+    screen = screen_on_detector(frames.shape[1:], mask, background)
+    heat = _evidence(
+        frames, classifier, geometries, screen, target, level=level, against=against, prior=prior,
         background=background, mask=mask, progress=progress, cancelled=cancelled,
     )  # fmt: skip
-    screen = screen_on_detector(frames.shape[1:], mask, background)
     return average_on_sphere(heat, rotations, geometries, operations, screen=screen, side=side)
+
+
+def _evidence(
+    frames: np.ndarray,
+    classifier: Classifier,
+    geometries: Sequence[Geometry],
+    screen: np.ndarray,
+    target: str | None,
+    *,
+    progress: Callable[[int, int], None] | None,
+    **asked: Any,
+) -> np.ndarray:
+    """Evidence in frames (n, h, w), those of one projection centre together."""
+    from ..symmetry_maps import Centre
+    from . import evidence
+
+    groups: dict[tuple[float, float, float] | None, list[int]] = {}
+    for number, geometry in enumerate(geometries):
+        tells = classifier.takes_centre and not classifier.knows_centre
+        groups.setdefault(geometry.pc if tells else None, []).append(number)
+    heat = np.empty(frames.shape, np.float32)
+    done = 0
+
+    def advance(here: int, _: int) -> None:
+        if progress:
+            progress(done + here, len(frames))
+
+    for where, chosen in groups.items():
+        told = classifier
+        if where is not None:
+            told = classifier.at(Centre.of_screen(where, screen, classifier.preprocessing.size))
+        heat[chosen] = evidence(frames[chosen], told, target, progress=advance, **asked)
+        done += len(chosen)
+    return heat
 
 
 def average_on_sphere(
