@@ -24,12 +24,12 @@ from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.samples import sample_path
 from napari_ebsd_phase.screen import find_screen
 from napari_ebsd_phase.symmetry_maps import Centre
-from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import render
+
+from ._masters import emsoft_master
 
 # A processor without instructions for bytes has nothing of theirs to test.
 ROUNDED = ["bfloat16", *(["int8"] if bytes_are_fast() else [])]
-LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
 NICKEL = sample_path("nickel")
 CENTRE = (0.46, 0.27, 0.61)
 
@@ -42,13 +42,7 @@ def classifier() -> Classifier:
 @pytest.fixture(scope="module")
 def frames() -> np.ndarray:
     """Sixteen noisy patterns of a crystal in random orientations, uint8 (16, 60, 80)."""
-    with MasterLibrary.open(LIBRARY) as library:
-        number = next(
-            i
-            for i, record in enumerate(library.index)
-            if record.formula == "Ni" and record.simulator.startswith("EMsoft")
-        )
-        master = library.data(number)
+    master = emsoft_master("Ni")
     rng = np.random.default_rng(8)
     result = np.empty((16, 60, 80), dtype=np.uint8)
     for frame in result:

@@ -24,12 +24,12 @@ from napari_ebsd_phase.symmetry_maps import (
     cells_of,
     symmetry_maps,
 )
-from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.pattern_simulation import render
 from napari_ebsd_phase.training.symmetry_targets import laue_elements
 
+from ._masters import emsoft_master
+
 SIZE = 64
-LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
 #: Projection centre of the frames below, in Bruker's convention.
 CENTRE = (0.48, 0.42, 0.55)
 ORDERS = (2, 3, 4, 6)
@@ -37,13 +37,7 @@ ORDERS = (2, 3, 4, 6)
 
 @pytest.fixture(scope="module")
 def nickel() -> np.ndarray:
-    with MasterLibrary.open(LIBRARY) as library:
-        number = next(
-            i
-            for i, record in enumerate(library.index)
-            if record.formula == "Ni" and record.simulator.startswith("EMsoft")
-        )
-        return library.data(number)
+    return emsoft_master("Ni")
 
 
 def turned_to(axis: tuple[float, float, float], about: float = 0.3) -> np.ndarray:
