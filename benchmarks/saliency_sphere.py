@@ -36,7 +36,7 @@ from napari_ebsd_phase.training.saliency_sets import PRIOR, simulated_frames
 from napari_ebsd_phase.zone_axes import Catalogue, describe
 
 LIBRARY = Path(__file__).parents[1] / "data" / "master_patterns.h5"
-MODELS = ("default", "pixels", "lines")
+MODELS = ("default", "symmetry", "pixels", "lines")
 MASTERS = ("emsoft_Ni_nickel_20kV", "emsoft_Mg_magnesium_20kV")
 FAMILIES = 6
 
