@@ -74,8 +74,15 @@ class Trial:
     quiet: bool
 
     @classmethod
-    def of(cls, args: argparse.Namespace, scan: Scan) -> Trial | None:
+    def of(
+        cls,
+        args: argparse.Namespace,
+        scan: Scan,
+        estimated: tuple[float, float, float] | None,
+    ) -> Trial | None:
         """From the options; None if nothing is to be tried.
+
+        `estimated` is a projection centre for files that have none.
 
         Raises
         ------
@@ -88,6 +95,8 @@ class Trial:
 
         asked = args.projection_centre
         centre = None if isinstance(asked, str) else asked  # None: the file's
+        if centre is None and scan.projection_centre is None:
+            centre = estimated
         check_possible(scan, centre)
         own = tuple(structures_from(args.cif))
         return cls(scan, args.candidates, own, centre, args.energy, args.quiet)

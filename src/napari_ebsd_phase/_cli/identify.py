@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import InputError
+from ..projection_centre import noted_centre
 from . import candidates, common
 from .label_image import read_labels
 
@@ -102,7 +103,8 @@ def run(args: argparse.Namespace) -> None:
         classifier = load_classifier(args.model, device=args.device)
         classifier.prior(args.prior)
         classifier = centred(scan, classifier, args.projection_centre)
-        trial = candidates.Trial.of(args, scan)
+        told = noted_centre({"projection_centre": classifier.card.get("told")})
+        trial = candidates.Trial.of(args, scan, told)
         answers = _identify(args, scan, classifier, regions, trial)
         if args.json:
             print(json.dumps(_document(scan, classifier, args.prior, answers), indent=1))

@@ -90,6 +90,11 @@ def _geometry(
         raise InputError(f"{scan.name}: images of different sizes have no common detector")
     if projection_centre is not None:
         return Geometry(shape, projection_centre)
+    if scan.projection_centre is None:
+        raise InputError(
+            f"{scan.name}: the file does not say where the detector stood: give the projection "
+            "centre, or let it be estimated from the patterns"
+        )
     return geometry_from_file(scan, *divmod(place, scan.shape[1]))
 
 
