@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_ebsd_phase.candidates import View, rank_candidates
-from napari_ebsd_phase.candidates.ranking import ALIKE, LEAST_AGREEMENT
+from napari_ebsd_phase.candidates.ranking import LEAST_AGREEMENT
 from napari_ebsd_phase.crystallography import laue_group
 from napari_ebsd_phase.training.band_patterns import atomic_numbers
 from napari_ebsd_phase.training.library import MasterLibrary
@@ -108,12 +108,13 @@ def report(args, right, same, other, places, fitting, alike) -> None:
         f"{(places <= 3).mean():.0%}, among those that fit: {fitting.mean():.0%} "
         f"(on average {alike.mean():.1f} fit)\n"
         f"agreement, median: right {np.median(right):.2f}, best other of its lattice "
-        f"{np.nanmedian(same):.2f}, best of other lattices {np.median(other):.2f}\n"
-        f"threshold {LEAST_AGREEMENT}, alike within {ALIKE}: the right one reaches it in "
-        f'{(right >= LEAST_AGREEMENT).mean():.0%}; without it, "none fits" is said in '
-        f"{(wrong < LEAST_AGREEMENT).mean():.0%}, and with other lattices alone in "
-        f"{(other < LEAST_AGREEMENT).mean():.0%}"
+        f"{np.nanmedian(same):.2f}, best of other lattices {np.median(other):.2f}"
     )
+    print('\n| threshold | right one reaches it | "none fits" without it | other lattices alone |')
+    print("|---|---|---|---|")
+    for least in sorted({0.4, 0.5, 0.6, LEAST_AGREEMENT}):
+        shares = (right >= least).mean(), (wrong < least).mean(), (other < least).mean()
+        print(f"| {least:.2f} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
 
 
 if __name__ == "__main__":
