@@ -40,12 +40,12 @@ def same_centre(provenance: Mapping[str, Any], asked: Told, from_file: bool) -> 
     from_file
         Whether the file has one, of which the network makes something.
     """
-    where = provenance.get("projection_centre") or {}
-    way = where.get("from")
+    where = provenance.get("projection_centre")
+    way = where.get("from") if isinstance(where, Mapping) else None
     if asked is None:
         return "centre" not in provenance
     if not isinstance(asked, str):
-        known = where.get("bruker") or (math.nan,) * 3
+        known = noted_centre(provenance) or (math.nan,) * 3
         near = (math.isclose(a, b, abs_tol=1e-3) for a, b in zip(known, asked, strict=True))
         return way == "given" and all(near)
     if asked == "estimate":
