@@ -18,13 +18,10 @@ from torch import nn
 
 from napari_ebsd_phase import load_scan
 from napari_ebsd_phase.card import make_card
-from napari_ebsd_phase.classifier import (
-    Classifier,
-    installed_classifiers,
-    load_classifier,
-)
+from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, COMPATIBLE, POINT_GROUPS
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.loading import installed_classifiers, load_classifier
 from napari_ebsd_phase.network import Architecture, SymmetryNet, with_centre
 from napari_ebsd_phase.network_folding import folded
 from napari_ebsd_phase.network_int8 import ByteNetwork, bytes_are_fast, example_patterns

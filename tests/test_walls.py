@@ -27,11 +27,11 @@ SIMULATOR_FILE = "training/master_patterns.py"
 
 # From the ground up. A module may import modules of its own floor and of the floors below.
 FLOORS = (
-    {"errors", "crystallography", "samples"},
+    {"errors", "crystallography", "labels", "projection_centre", "samples"},
     {"preprocessing", "screen", "radon", "decoding"}
     | {"network", "network_mean", "network_folding", "network_int8", "lanes", "outputs"}
     | {"symmetry_maps", "symmetry_kernel", "centre_estimate"},
-    {"card", "classifier", "phase_map", "scan", "_sources"},
+    {"card", "classifier", "devices", "loading", "phase_map", "scan", "_sources"},
     {"mapping", "stacks", "progressive", "map_request", "regions", "saliency", "zone_axes"}
     | {
         "reading_once",

@@ -134,7 +134,7 @@ def test_another_answer_takes_the_structures_of_the_last_one_away(region, files,
     assert panel.table_box.checkState() == Qt.CheckState.Unchecked  # what was chosen stays
 
 
-def test_files_are_chosen_in_a_dialog_and_forgotten_in_it(region, files, qtbot):
+def test_files_are_chosen_in_a_dialog_and_forgotten(region, files, qtbot):
     panel = region.candidates
     click(panel.files_button)
     answer(panel, files[0], qtbot)
@@ -143,5 +143,8 @@ def test_files_are_chosen_in_a_dialog_and_forgotten_in_it(region, files, qtbot):
     click(panel.files_button)
     (dialog,) = [d for d in panel.findChildren(QFileDialog) if d.isVisible()]
     dialog.reject()
+    assert "files: 1" in panel.files_button.text()
 
+    click(panel.clear_button)
     assert "1" not in panel.files_button.text()
+    assert not panel.clear_button.isVisible()

@@ -68,9 +68,10 @@ class CandidatesPanel(QWidget):
             "Try the structures that come with the program and have the symmetry found above"
         )
         self.files_button = QPushButton("C&IF files…")
-        self.files_button.setToolTip(
-            "Try your own structures, too, whatever their symmetry; Cancel forgets them"
-        )
+        self.files_button.setToolTip("Try your own structures, too, whatever their symmetry")
+        self.clear_button = QPushButton("\N{MULTIPLICATION SIGN}")
+        self.clear_button.setToolTip("Forget the CIF files")
+        self.clear_button.setFixedWidth(28)
         self.energy_box = QDoubleSpinBox()
         self.energy_box.setRange(1, 400)
         self.energy_box.setDecimals(1)
@@ -90,6 +91,7 @@ class CandidatesPanel(QWidget):
         self.said = wrapped(selectable=True)
         self._lay_out()
         self.files_button.clicked.connect(self._choose_files)
+        self.clear_button.clicked.connect(self._forget_files)
         self.find_button.clicked.connect(self._find)
         self.cancel_button.clicked.connect(self._cancel)
 
@@ -123,6 +125,7 @@ class CandidatesPanel(QWidget):
         source = QHBoxLayout()
         source.addWidget(self.table_box, 1)
         source.addWidget(self.files_button)
+        source.addWidget(self.clear_button)
         fields = form()
         fields.addRow("Beam", self.energy_box)
         buttons = QHBoxLayout()
@@ -139,11 +142,13 @@ class CandidatesPanel(QWidget):
             box.addWidget(widget)
         self._show_ranking()
         self._show_busy(False)
+        self.set_files([])
 
     def set_files(self, files: list[str]) -> None:
         """Choose CIF files, or none."""
         self._files = list(files)
         self.files_button.setText(f"C&IF files: {len(files)}…" if files else "C&IF files…")
+        self.clear_button.setVisible(bool(files))
 
     @guarded
     def _choose_files(self, *_: object) -> None:
@@ -151,7 +156,6 @@ class CandidatesPanel(QWidget):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilter("Crystal structures (*.cif *.CIF)")
         dialog.filesSelected.connect(self._on_files)
-        dialog.rejected.connect(self._forget_files)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -161,7 +165,7 @@ class CandidatesPanel(QWidget):
         self.set_files(files)
 
     @guarded
-    def _forget_files(self) -> None:
+    def _forget_files(self, *_: object) -> None:
         self.set_files([])
 
     @guarded

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEAST_AGREEMENT", "Candidate", "Ranking", "rank_candidates"]
 
-LEAST_AGREEMENT: Final = 0.5
+LEAST_AGREEMENT: Final = 0.45
 """Mean agreement below which no candidate is said to fit, see ``benchmarks/candidates.py``."""
 
 ALIKE: Final = 0.1
