@@ -74,23 +74,12 @@ bin=$venv/bin
 
 # A crash of all processes ends pytest-xdist without a test and without an error: count, too. (It
 # would wait for ever for one that has crashed, if it might start another.)
-run_once() {
-  "$bin/python" -m pytest -n "$workers" --dist loadfile --max-worker-restart 0 | tee "$1"
-  [ "${PIPESTATUS[0]}" -eq 0 ] && grep -qE '^=+ .*[0-9]+ passed' "$1"
-}
-
-# A process that crashes is not a test that fails: seen of old Mesa (22.3), which now and then draws
-# a layer of napari without its vertex shader. Twice in a row it is not that.
 run_tests() {
   local report status
   report=$(mktemp)
-  run_once "$report"
-  status=$?
-  if [ "$status" -ne 0 ] && grep -q 'crashed while running' "$report"; then
-    printf '\nA test process crashed (see above): all tests once more.\n'
-    run_once "$report"
-    status=$?
-  fi
+  "$bin/python" -m pytest -n "$workers" --dist loadfile --max-worker-restart 0 | tee "$report"
+  status=${PIPESTATUS[0]}
+  [ "$status" -ne 0 ] || grep -qE '^=+ .*[0-9]+ passed' "$report" || status=1
   rm -f "$report"
   return "$status"
 }

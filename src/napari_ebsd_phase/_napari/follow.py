@@ -8,6 +8,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from .canvas_context import make_current
 from .notify import guarded
 from .session import active_session
 
@@ -81,6 +82,7 @@ class Follower:
         self._layers.clear()
         for event in ("events.inserted", "events.removed", "selection.events.active"):
             self._layers.connect(viewer.layers, event, self._on_layers)
+        self._layers.connect(viewer.layers, "events.removing", self._on_removing)
         self.look()
 
     def stop(self) -> None:
@@ -103,6 +105,11 @@ class Follower:
 
     def _on_layers(self, event: Any = None) -> None:
         self.look()
+
+    def _on_removing(self, event: Any = None) -> None:
+        widget = self._widget()
+        if widget is not None:
+            make_current(widget)
 
     def _on_changed(self, what: str) -> None:
         self._tell(1, what)
