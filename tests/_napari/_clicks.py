@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QDeadlineTimer, QObject, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QFileDialog, QLineEdit, QWidget
 
 from napari_ebsd_phase._napari.map_dock import MapDock
 from napari_ebsd_phase.samples import sample_names
@@ -30,6 +30,10 @@ def click(button: QAbstractButton) -> None:
     """Press a button with the mouse; one that cannot be seen or pressed fails the test."""
     assert button.isVisible(), f"{button.text()!r} is not visible"
     assert button.isEnabled(), f"{button.text()!r} is greyed out"
+    # A button that was just shown has no height until its section is laid out.
+    deadline = QDeadlineTimer(LONG)
+    while button.rect().isEmpty() and not deadline.hasExpired():
+        QApplication.processEvents()
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
