@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import kikuchipy
@@ -12,7 +13,6 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
 
 from napari_ebsd_phase import InputError, load_scan
-from napari_ebsd_phase._napari.background import Background
 from napari_ebsd_phase._napari.layers import add_scan
 from napari_ebsd_phase._napari.sphere_dock import SphereDock
 from napari_ebsd_phase.mapping import scan_screen
@@ -192,10 +192,10 @@ def test_another_data_set_has_no_map_yet(viewer, dock, nickel, qtbot):
 
 def test_closed_while_at_work_it_ends_silently(viewer, dock, nickel, notices, qtbot):
     click(dock.start_button)
-    work = dock._work
-    assert isinstance(work, Background)
+    at_work = [thread for thread in threading.enumerate() if thread.name == "ebsd-phase"]
+    assert at_work
     viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: not work._thread.is_alive(), timeout=LONG)
+    qtbot.waitUntil(lambda: not any(x.is_alive() for x in at_work), timeout=LONG)
     QApplication.processEvents()
     assert not dock.busy
     assert not notices

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 #: Called by the work with the number of things done and in all.
 Progress = Callable[[int, int], None]
@@ -34,7 +34,9 @@ class Background(QObject):
     ended = Signal()  # after one of the two above, or alone when it was cancelled
 
     def __init__(self, work: Callable[[Progress, Cancelled], Any]) -> None:
-        super().__init__()
+        # Of the application and not of the last one to hold it: that may be the thread, and what
+        # connects signals to widgets must not be taken down there.
+        super().__init__(QCoreApplication.instance())
         self._work = work
         self._cancelled = Event()
         self._abandoned = Event()
@@ -67,6 +69,7 @@ class Background(QObject):
         else:
             self._say(self.returned, result)
         self._say(self.ended)
+        self.deleteLater()
 
     def _say(self, signal: Any, *values: Any) -> None:
         if not self._abandoned.is_set():

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
-    QProgressBar,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -27,9 +26,10 @@ from qtpy.QtWidgets import (
 
 from ..errors import InputError
 from ..projection_centre import Told, noted_centre
-from .background import Background, Cancelled, Progress
-from .notify import guarded, show_error
+from .background import Cancelled, Progress
+from .notify import guarded
 from .section import form, rule, wrapped
+from .work import Work
 
 if TYPE_CHECKING:
     from ..candidates import Candidate, Ranking
@@ -60,7 +60,6 @@ class CandidatesPanel(QWidget):
         self._mask: np.ndarray | None = None
         self._pairs: list[tuple[str, str, float]] = []
         self._files: list[str] = []
-        self._work: Background | None = None
         self._ranking: Ranking | None = None
         self.table_box = QCheckBox("&Bundled structures")
         self.table_box.setChecked(True)
@@ -83,17 +82,15 @@ class CandidatesPanel(QWidget):
             "Orient each structure by the bands of the region's patterns, simulate its own, and "
             "compare: a second or two for each"
         )
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop, and list what was tried so far")
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self._work = Work(self, "Stop, and list what was tried so far")
+        self.cancel_button, self.progress = self._work.cancel_button, self._work.bar
         self.table = QTableWidget(0, len(_HEADERS))
         self.said = wrapped(selectable=True)
         self._lay_out()
         self.files_button.clicked.connect(self._choose_files)
         self.clear_button.clicked.connect(self._forget_files)
         self.find_button.clicked.connect(self._find)
-        self.cancel_button.clicked.connect(self._cancel)
+        self._work.changed.connect(self._on_changed)
 
     @property
     def ranking(self) -> Ranking | None:
@@ -109,10 +106,7 @@ class CandidatesPanel(QWidget):
 
     def stop(self) -> None:
         """Give up what is at work, silently."""
-        if self._work is not None:
-            self._work.abandon()
-            self._work = None
-        self._show_busy(False)
+        self._work.stop()
 
     def _lay_out(self) -> None:
         self.table.setHorizontalHeaderLabels(_HEADERS)
@@ -141,7 +135,6 @@ class CandidatesPanel(QWidget):
         for widget in (self.progress, self.table, self.said):
             box.addWidget(widget)
         self._show_ranking()
-        self._show_busy(False)
         self.set_files([])
 
     def set_files(self, files: list[str]) -> None:
@@ -195,44 +188,17 @@ class CandidatesPanel(QWidget):
                 cancelled=cancelled,
             )
 
-        self._work = Background(work)
-        self._work.progressed.connect(self._on_progress)
-        self._work.returned.connect(self._on_returned)
-        self._work.failed.connect(self._on_failed)
-        self._work.ended.connect(self._on_ended)
-        self.progress.setRange(0, 0)
-        self._show_busy(True)
-        self._work.start()
+        self._work.start(work, self._on_returned)
 
     @guarded
-    def _cancel(self, *_: object) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    def _show_busy(self, busy: bool) -> None:
-        self.find_button.setEnabled(not busy)
-        self.cancel_button.setVisible(busy)
-        self.progress.setVisible(busy)
-
-    @guarded
-    def _on_progress(self, done: int, total: int) -> None:
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
+    def _on_changed(self) -> None:
+        self.find_button.setEnabled(not self._work.busy)
 
     @guarded
     def _on_returned(self, ranking: Ranking) -> None:
         self._ranking = ranking
         self._show_ranking()
         self.listed.emit()
-
-    @guarded
-    def _on_failed(self, error: Exception) -> None:
-        show_error(error)
-
-    @guarded
-    def _on_ended(self) -> None:
-        self._work = None
-        self._show_busy(False)
 
     def _show_ranking(self) -> None:
         ranking = self._ranking

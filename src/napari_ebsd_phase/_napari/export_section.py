@@ -16,21 +16,21 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QProgressBar,
     QPushButton,
     QWidget,
 )
 
 from ..errors import InputError
 from ..export import KEEPS, write
-from .background import Background, Cancelled, Progress
+from .background import Cancelled, Progress
 from .figure import FIGURE_SUFFIXES, save_figure
 from .label_visibility import hidden_labels
 from .layers import layer_for
 from .legend_rows import LEVEL_TITLES
-from .notify import guarded, show_error
+from .notify import guarded
 from .scan_facts import size_text
 from .section import Section, form, wrapped
+from .work import Work
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -97,7 +97,6 @@ class ExportSection(Section):
         super().__init__("&Export", "Write the map to a file, or draw it for a paper")
         self._viewer = viewer
         self._layers = layers
-        self._work: Background | None = None
         self._written: Path | None = None
         self._formats = formats()
         self.format = QComboBox()
@@ -109,9 +108,8 @@ class ExportSection(Section):
         self.keeps = wrapped()
         self.export_button = QPushButton("E&xport…")
         self.export_button.setToolTip("Choose a name and write the file")
-        self.cancel_button = QPushButton("Cancel")
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 0)
+        self._work = Work(self, "Stop; no half-written file is left behind")
+        self.cancel_button, self.progress = self._work.cancel_button, self._work.bar
         self.state = wrapped(selectable=True)
         self.folder_button = QPushButton("Show in folder")
         self.folder_button.setToolTip("Open the folder of the file that was written")
@@ -120,7 +118,8 @@ class ExportSection(Section):
         self._lay_out()
         self.format.currentIndexChanged.connect(self._show_keeps)
         self.export_button.clicked.connect(self._ask)
-        self.cancel_button.clicked.connect(self._cancel)
+        self.cancel_button.clicked.connect(self._on_cancel)
+        self._work.ended.connect(self._on_ended)
         self.folder_button.clicked.connect(self._open_folder)
         self.copy_button.clicked.connect(self._copy_path)
         self._show_keeps()
@@ -142,8 +141,8 @@ class ExportSection(Section):
     def show_session(self, session: MapSession | None) -> None:
         there = session is not None and session.phase_map is not None
         running = session is not None and session.running
-        self.export_button.setEnabled(there and not running and self._work is None)
-        if self._work is not None:
+        self.export_button.setEnabled(there and not running and not self._work.busy)
+        if self._work.busy:
             return
         if not there:
             self._say("Nothing to export yet: classify a scan first.")
@@ -160,9 +159,7 @@ class ExportSection(Section):
 
     def stop(self) -> None:
         """Give up what is at work, silently; no half-written file is left behind."""
-        if self._work is not None:
-            self._work.abandon()
-            self._work = None
+        self._work.stop()
 
     def _lay_out(self) -> None:
         fields = form()
@@ -179,7 +176,6 @@ class ExportSection(Section):
         self.box.addWidget(self.progress)
         self.box.addWidget(self.state)
         self.box.addLayout(after)
-        self._show_busy(False)
 
     def _show_keeps(self, *_: object) -> None:
         self.keeps.setText(self._formats[self.format.currentIndex()].keeps)
@@ -188,11 +184,7 @@ class ExportSection(Section):
         self.state.setText(text)
         self.state.setVisible(bool(text))
         for button in (self.folder_button, self.copy_button):
-            button.setVisible(self._written is not None and self._work is None)
-
-    def _show_busy(self, busy: bool) -> None:
-        self.progress.setVisible(busy)
-        self.cancel_button.setVisible(busy)
+            button.setVisible(self._written is not None and not self._work.busy)
 
     @guarded
     def _ask(self, *_: object) -> None:
@@ -208,7 +200,7 @@ class ExportSection(Section):
     @guarded
     def _write(self, name: str) -> None:
         session = self.session
-        if session is None or session.phase_map is None or self._work is not None:
+        if session is None or session.phase_map is None or self._work.busy:
             raise InputError("the map that was to be exported is gone: nothing was written")
         path = Path(name)
         update_save_history(str(path))
@@ -221,14 +213,9 @@ class ExportSection(Section):
             else _map_work(session.phase_map, session.scan, path)
         )
         self._written = None
-        self._work = Background(work)
-        self._work.returned.connect(self._on_returned)
-        self._work.failed.connect(self._on_failed)
-        self._work.ended.connect(self._on_ended)
-        self._show_busy(True)
+        self._work.start(work, self._on_returned)
         self.export_button.setEnabled(False)
         self._say(_intention(session, path))
-        self._work.start()
 
     def _figure_work(
         self, session: MapSession, path: Path
@@ -244,23 +231,15 @@ class ExportSection(Section):
         return work
 
     @guarded
-    def _cancel(self, *_: object) -> None:
-        if self._work is not None:
-            self._work.cancel()
-            self._say("Cancelling …")
+    def _on_cancel(self, *_: object) -> None:
+        self._say("Cancelling …")
 
     @guarded
     def _on_returned(self, path: Path | None) -> None:
         self._written = path
 
     @guarded
-    def _on_failed(self, error: Exception) -> None:
-        show_error(error)
-
-    @guarded
     def _on_ended(self) -> None:
-        self._work = None
-        self._show_busy(False)
         self.show_session(self.session)
         if self._written is not None:
             size = self._written.stat().st_size

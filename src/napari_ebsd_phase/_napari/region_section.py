@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -23,16 +22,17 @@ from qtpy.QtWidgets import (
 from ..crystallography import LEVELS, color
 from ..errors import InputError
 from ..labels import NO_LEVEL
-from .background import Background, Cancelled, Progress
+from .background import Cancelled, Progress
 from .bar_chart import Bar, BarChart, percent
 from .candidates_panel import CandidatesPanel
 from .draw_region import TOOLS, draw_region
 from .follow import Connections
 from .legend_rows import LEVEL_TITLES
-from .notify import guarded, show_error
+from .notify import guarded
 from .section import Section, form, rule, wrapped
 from .selection import Chosen, chosen_region
 from .theme import swatch_pixmap
+from .work import Work
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -66,7 +66,6 @@ class RegionSection(Section):
         super().__init__("&Region", "What the selected part of the map is, from all its patterns")
         self._viewer = viewer
         self._classify = classify
-        self._work: Background | None = None
         self._result: Identification | None = None
         self._mask: np.ndarray | None = None
         self.chosen = wrapped()
@@ -75,9 +74,8 @@ class RegionSection(Section):
             "Pool the evidence of the selected patterns (up to 500, spread over them) and say what "
             "they are together; network and class prior are those of the Classify section"
         )
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop reading patterns")
-        self.progress = QProgressBar()
+        self._work = Work(self, "Stop reading patterns")
+        self.cancel_button, self.progress = self._work.cancel_button, self._work.bar
         self.candidates = CandidatesPanel(lambda: classify.form.projection_centre)
         self.answer = _Answer(self.candidates)
         self._settle = QTimer(self)
@@ -93,7 +91,7 @@ class RegionSection(Section):
             button.setProperty("tool", tool)
             button.clicked.connect(self._draw)
         self.identify_button.clicked.connect(self._identify)
-        self.cancel_button.clicked.connect(self._cancel)
+        self._work.changed.connect(self._describe)
         self.candidates.listed.connect(self._on_listed)
         self._selection = Connections(self)
         self._selection.connect(viewer.layers, "selection.events.active", self._on_active)
@@ -118,11 +116,8 @@ class RegionSection(Section):
 
     def stop(self) -> None:
         """Give up what is at work, silently."""
-        if self._work is not None:
-            self._work.abandon()
-            self._work = None
+        self._work.stop()
         self.candidates.stop()
-        self._show_busy(False)
 
     def _lay_out(self) -> None:
         tools = QHBoxLayout()
@@ -133,14 +128,12 @@ class RegionSection(Section):
         buttons = QHBoxLayout()
         buttons.addWidget(self.identify_button)
         buttons.addWidget(self.cancel_button)
-        self.progress.setTextVisible(False)
         self.box.addWidget(self.chosen)
         self.box.addLayout(buttons)
         self.box.addWidget(self.progress)
         self.box.addWidget(self.answer)
         self.box.addWidget(self.candidates)
         self._show_answer(False)
-        self._show_busy(False)
 
     def _show_answer(self, there: bool) -> None:
         for widget in (self.answer, self.candidates):
@@ -166,7 +159,7 @@ class RegionSection(Section):
             self.chosen.setText(f"Selected: {chosen.text}, {chosen.count:,} {plural}.")
         session = self.session
         there = session is not None and session.scan is not None and not session.closed
-        self.identify_button.setEnabled(selected and there and self._work is None)
+        self.identify_button.setEnabled(selected and there and not self._work.busy)
         for button in self.draw_buttons.values():
             button.setEnabled(session is not None and not session.closed)
 
@@ -219,30 +212,8 @@ class RegionSection(Section):
             )
 
         self._mask = mask
-        self._work = Background(work)
-        self._work.progressed.connect(self._on_progress)
-        self._work.returned.connect(self._on_returned)
-        self._work.failed.connect(self._on_failed)
-        self._work.ended.connect(self._on_ended)
         self.answer.set_source(chosen.text)
-        self.progress.setRange(0, 0)
-        self._show_busy(True)
-        self._work.start()
-
-    @guarded
-    def _cancel(self, *_: object) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    def _show_busy(self, busy: bool) -> None:
-        self.cancel_button.setVisible(busy)
-        self.progress.setVisible(busy)
-        self._describe()
-
-    @guarded
-    def _on_progress(self, done: int, total: int) -> None:
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
+        self._work.start(work, self._on_returned)
 
     @guarded
     def _on_returned(self, result: Identification) -> None:
@@ -256,15 +227,6 @@ class RegionSection(Section):
     @guarded
     def _on_listed(self) -> None:
         self.answered.emit(self.candidates)
-
-    @guarded
-    def _on_failed(self, error: Exception) -> None:
-        show_error(error)
-
-    @guarded
-    def _on_ended(self) -> None:
-        self._work = None
-        self._show_busy(False)
 
 
 class _Answer(QWidget):

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -25,17 +24,18 @@ from qtpy.QtWidgets import (
 
 from ..errors import InputError
 from .arrange import show_layers
-from .background import Background, Cancelled, Progress
+from .background import Cancelled, Progress
 from .data_set_box import DataSetBox
 from .follow import Connections
 from .layers import layer_for
-from .notify import guarded, show_error
+from .notify import guarded
 from .open_bar import OpenBar
 from .quality_preview import quality_preview
 from .reader import has_no_grid, open_source
 from .scan_facts import detector_text, grids, map_text, memory_text, pattern_text, step_text
 from .section import Section, form, wrapped
 from .session import METADATA_KEY, session_of
+from .work import Work
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -60,7 +60,6 @@ class ScanSection(Section):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__("&Scan", "The patterns: open them, see what they are, preview the map")
         self._viewer = viewer
-        self._work: Background | None = None
         self._count = 0
         self._laid_out: weakref.WeakSet[MapSession] = weakref.WeakSet()
         self.empty = wrapped("Open an EBSD file or a sample to begin")
@@ -68,7 +67,8 @@ class ScanSection(Section):
         font.setBold(True)
         self.empty.setFont(font)
         self.open_bar = OpenBar()
-        self.busy = QProgressBar()
+        self._work = Work(self, "Stop reading")
+        self.cancel_button = self._work.cancel_button
         self.busy_text = wrapped()
         self.data_sets = DataSetBox(viewer)
         self.facts = self._make_facts()
@@ -80,12 +80,15 @@ class ScanSection(Section):
         self.preview_buttons = self._make_previews()
         for widget in (
             self.empty, self.data_sets, self.facts, self.memory, self.grid, self.locate_button,
-            self.previews, self.busy_text, self.busy, self.open_bar,
+            self.previews, self.busy_text, self._work.bar, self.cancel_button, self.open_bar,
         ):  # fmt: skip
             self.box.addWidget(widget)
         self.open_bar.asked.connect(self._open)
         self.locate_button.clicked.connect(self._ask_where)
-        self._show_busy("")
+        self.cancel_button.clicked.connect(self._give_up)
+        self._work.changed.connect(self._show_busy)
+        self._work.ended.connect(self._on_ended)
+        self._show_busy()
         self._layers = Connections(self)
         for event in ("events.inserted", "events.removed"):
             self._layers.connect(viewer.layers, event, self._on_layers)
@@ -94,7 +97,7 @@ class ScanSection(Section):
     @property
     def busy_now(self) -> bool:
         """Whether something is being read."""
-        return self._work is not None
+        return self._work.busy
 
     def show_session(self, session: MapSession | None) -> None:
         there = session is not None
@@ -111,7 +114,7 @@ class ScanSection(Section):
         if self._needs_grid(session):
             self._propose_grid(session.shape)
         for button in self.preview_buttons.values():
-            button.setEnabled(self._work is None)
+            button.setEnabled(not self._work.busy)
         self._on_layers()
 
     @guarded
@@ -124,10 +127,7 @@ class ScanSection(Section):
 
     def stop(self) -> None:
         """Give up what is at work, silently."""
-        if self._work is not None:
-            self._work.abandon()
-            self._work = None
-        self._show_busy("")
+        self._work.stop()
 
     def _make_facts(self) -> QWidget:
         widget = QWidget()
@@ -227,7 +227,7 @@ class ScanSection(Section):
 
     def _check_grid(self) -> None:
         product = self.rows.value() * self.cols.value()
-        self.grid_button.setEnabled(product == self._count and self._work is None)
+        self.grid_button.setEnabled(product == self._count and not self._work.busy)
         text = f"The file does not say how its {self._count:,} patterns lie on the map."
         if product != self._count:
             text += f" {self.rows.value():,} × {self.cols.value():,} are {product:,}."
@@ -270,25 +270,24 @@ class ScanSection(Section):
         session.locate_patterns(path)
 
     def _run(self, work: Any, text: str, slot: Any) -> None:
-        if self._work is not None:
-            return
-        self._work = Background(work)
-        self._work.returned.connect(slot)
-        self._work.progressed.connect(self._on_progress)
-        self._work.failed.connect(self._on_failed)
-        self._work.ended.connect(self._on_ended)
-        self.busy.setRange(0, 0)
-        self._show_busy(text)
-        self._work.start()
+        if not self._work.busy:
+            self.busy_text.setText(text)
+            self._work.start(work, slot)
 
-    def _show_busy(self, text: str) -> None:
-        self.busy_text.setText(text)
-        self.busy_text.setVisible(bool(text))
-        self.busy.setVisible(bool(text))
-        self.open_bar.setEnabled(not text)
-        self.grid_button.setEnabled(not text)
+    @guarded
+    def _give_up(self, *_: object) -> None:
+        # A file that is being opened by a library cannot be interrupted: nobody waits for it.
+        self._work.stop()
+        self.show_session(self.session)
+
+    @guarded
+    def _show_busy(self) -> None:
+        busy = self._work.busy
+        self.busy_text.setVisible(busy)
+        self.open_bar.setEnabled(not busy)
+        self.grid_button.setEnabled(not busy)
         for button in self.preview_buttons.values():
-            button.setEnabled(not text)
+            button.setEnabled(not busy)
 
     @guarded
     def _on_opened(self, opened: tuple[MapSession, list[LayerData]]) -> None:
@@ -306,18 +305,7 @@ class ScanSection(Section):
         show_layers(self._viewer, session, layers)
 
     @guarded
-    def _on_progress(self, done: int, total: int) -> None:
-        self.busy.setRange(0, total)
-        self.busy.setValue(done)
-
-    @guarded
-    def _on_failed(self, error: Exception) -> None:
-        show_error(error)
-
-    @guarded
     def _on_ended(self) -> None:
-        self._work = None
-        self._show_busy("")
         self.show_session(self.session)
 
     @guarded

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMenu,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -23,18 +22,19 @@ from qtpy.QtWidgets import (
 
 from ..errors import InputError
 from ..export._atomic import replacing
-from .background import Background, Cancelled, Progress
+from .background import Cancelled, Progress
 from .dock_tabs import SharedTabs
 from .explain_worker import network_of, prior_of, provenance_of
 from .follow import Follower
 from .network_loader import NetworkLoader
-from .notify import error_text, guarded, show_error, show_info
+from .notify import error_text, guarded, show_info
 from .pattern_save import folder_of
 from .section import wrapped
 from .settings import load_settings
 from .sphere_controls import SphereControls
 from .sphere_view import SphereView
 from .sphere_worker import SphereAnswer, SphereRequest, make_sphere, phases_in
+from .work import Work
 
 if TYPE_CHECKING:
     from .session import MapSession
@@ -74,7 +74,6 @@ class SphereDock(QWidget):
         # napari hands plugins a proxy of the viewer; weak references need what lasts.
         viewer = getattr(viewer, "__wrapped__", viewer)
         self._loader = NetworkLoader()
-        self._work: Background | None = None
         self._failure = ""  # why the last map was not made
         self._source: weakref.ref[MapSession] | None = None  # of the map that is shown
         self.controls = SphereControls()
@@ -86,19 +85,18 @@ class SphereDock(QWidget):
         self.start_button.setToolTip(
             "Ask the network about the patterns and show where in the crystal the evidence lies"
         )
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop; the map before stays")
+        self._work = Work(self, "Stop; the map before stays")
+        self.cancel_button, self.progress = self._work.cancel_button, self._work.bar
         self.save_button = QPushButton("&Save")
         self.save_button.setToolTip("Save the picture, or the numbers behind it")
         menu = QMenu(self.save_button)
         menu.addAction("Picture (.png)…", self._ask_picture)
         menu.addAction("Evidence as array (.npy)…", self._ask_array)
         self.save_button.setMenu(menu)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
         self._lay_out()
         self.start_button.clicked.connect(self._start)
-        self.cancel_button.clicked.connect(self._cancel)
+        self._work.changed.connect(self._show_state)
+        self._work.failed.connect(self._on_failed)
         self.controls.changed.connect(self._show_state)
         self._follower = Follower(viewer, self, "_on_session", "_on_change")
         self._follower.start()
@@ -112,7 +110,7 @@ class SphereDock(QWidget):
     @property
     def busy(self) -> bool:
         """Whether a map is being made."""
-        return self._work is not None
+        return self._work.busy
 
     @property
     def answer(self) -> SphereAnswer | None:
@@ -165,18 +163,18 @@ class SphereDock(QWidget):
         if event.type() == QEvent.Type.ParentChange and hasattr(self, "_follower"):
             if self.parent() is None:
                 self._follower.stop()
-                self._abandon()
+                self._work.stop()
             else:
                 self._follower.start()
         return super().event(event)
 
     def closeEvent(self, event: Any) -> None:
         self._follower.stop()
-        self._abandon()
+        self._work.stop()
         super().closeEvent(event)
 
     def _on_session(self, session: MapSession | None) -> None:
-        self._abandon()
+        self._work.stop()
         scan = None if session is None else session.scan
         folder = Path() if session is None or scan is None else folder_of(session)
         self.controls.set_phases({} if scan is None else phases_in(scan), folder)
@@ -215,8 +213,6 @@ class SphereDock(QWidget):
         why_not, busy = self._why_not(), self.busy
         self.start_button.setEnabled(not why_not and not busy)
         self.controls.setEnabled(self.session is not None and not busy)
-        self.cancel_button.setVisible(busy)
-        self.progress.setVisible(busy)
         self.save_button.setEnabled(self.answer is not None)
         for label in (self.title, self.words):
             label.setVisible(bool(label.text()))
@@ -250,31 +246,8 @@ class SphereDock(QWidget):
         def work(progress: Progress, cancelled: Cancelled) -> SphereAnswer | None:
             return make_sphere(request, loader, progress, cancelled)
 
-        self._work = Background(work)
-        self._work.progressed.connect(self._on_progress)
-        self._work.returned.connect(self._on_returned)
-        self._work.failed.connect(self._on_failed)
-        self._work.ended.connect(self._on_ended)
-        self.progress.setRange(0, 0)
         self._failure = ""
-        self._show_state()
-        self._work.start()
-
-    @guarded
-    def _cancel(self, *_: object) -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    def _abandon(self) -> None:
-        """Give up what is at work, silently."""
-        if self._work is not None:
-            self._work.abandon()
-            self._work = None
-
-    @guarded
-    def _on_progress(self, done: int, total: int) -> None:
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
+        self._work.start(work, self._on_returned)
 
     @guarded
     def _on_returned(self, answer: SphereAnswer | None) -> None:
@@ -289,12 +262,6 @@ class SphereDock(QWidget):
     @guarded
     def _on_failed(self, error: Exception) -> None:
         self._failure = error_text(error)
-        show_error(error)
-
-    @guarded
-    def _on_ended(self) -> None:
-        self._work = None
-        self._show_state()
 
     def _ask_picture(self) -> None:
         self._ask(".png", "Picture (*.png)", self.save_picture)
