@@ -19,3 +19,6 @@ if _WORKER:
     _CACHE = str(Path(__file__).parents[1] / ".numba_cache" / _WORKER)
     os.environ["NUMBA_CACHE_DIR"] = _CACHE
     numba.config.CACHE_DIR = _CACHE
+    # The icons of napari's themes lie in a folder of the user's, too: a process that reads one
+    # which another is just writing warns of a damaged file.
+    os.environ["XDG_CACHE_HOME"] = str(Path(_CACHE) / "user")
