@@ -27,24 +27,7 @@ from napari_ebsd_phase.training.pattern_simulation import render
 from napari_ebsd_phase.training.structures import find_structures, load_structures
 from napari_ebsd_phase.zone_axes import Geometry
 
-IRON_CIF = """data_iron
-_cell_length_a 2.866
-_cell_length_b 2.866
-_cell_length_c 2.866
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'I m -3 m'
-_space_group_IT_number 229
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Fe1 Fe 0 0 0 1
-"""
+from ._cif import write_cif
 
 
 @pytest.fixture(scope="module")
@@ -244,9 +227,9 @@ def test_structures_that_nobody_can_simulate_are_no_candidates():
 
 
 def test_structures_come_from_files_and_folders(tmp_path):
-    (tmp_path / "iron.cif").write_text(IRON_CIF)
+    cif = write_cif(tmp_path, "iron")
     (tmp_path / "notes.txt").write_text("no structure")
-    from_file, from_folder = structures_from([tmp_path / "iron.cif", tmp_path])
+    from_file, from_folder = structures_from([cif, tmp_path])
     assert from_file == from_folder
     assert (from_file.formula, from_file.space_group, from_file.bravais) == ("Fe", 229, "cI")
 

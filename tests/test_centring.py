@@ -26,30 +26,13 @@ from napari_ebsd_phase.screen import find_screen
 from napari_ebsd_phase.symmetry_maps import Centre
 from napari_ebsd_phase.training.pattern_simulation import render
 
+from ._cif import write_cif
 from ._masters import emsoft_master
 
 # A processor without instructions for bytes has nothing of theirs to test.
 ROUNDED = ["bfloat16", *(["int8"] if bytes_are_fast() else [])]
 NICKEL = sample_path("nickel")
 CENTRE = (0.46, 0.27, 0.61)
-NICKEL_CIF = """data_nickel
-_cell_length_a 3.524
-_cell_length_b 3.524
-_cell_length_c 3.524
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'F m -3 m'
-_space_group_IT_number 225
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Ni1 Ni 0 0 0 1
-"""
 
 
 @pytest.fixture(scope="module")
@@ -285,8 +268,7 @@ def test_a_region_is_identified_with_the_centre_that_was_asked_for(
 def test_structures_are_tried_with_the_projection_centre_of_the_patterns(
     pictures: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    cif = tmp_path / "ni.cif"
-    cif.write_text(NICKEL_CIF)
+    cif = write_cif(tmp_path, "nickel")
     words = ["identify", str(pictures), "--json", "--device", "cpu", "--cif", str(cif)]
     assert main(words) == 0
     (region,) = json.loads(capsys.readouterr().out)["regions"]

@@ -14,6 +14,7 @@ from napari_ebsd_phase.cli import main
 from napari_ebsd_phase.regions import identify
 from napari_ebsd_phase.samples import sample_path
 
+from ._cif import METALS, write_cif
 from ._program import DUPLEX, NICKEL, SILICON, contents, is_one_error_line
 
 TRUTH = str(sample_path("two_phase").with_name("truth.tif"))
@@ -185,32 +186,10 @@ def test_a_wrong_request_is_told_in_one_line(capsys, arguments, said):
     assert said in err
 
 
-NICKEL_CIF = """data_nickel
-_cell_length_a 3.524
-_cell_length_b 3.524
-_cell_length_c 3.524
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'F m -3 m'
-_space_group_IT_number 225
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Ni1 Ni 0 0 0 1
-"""
-IRON_CIF = NICKEL_CIF.replace("3.524", "2.866").replace("Ni", "Fe").replace("nickel", "iron")
-IRON_CIF = IRON_CIF.replace("'F m -3 m'", "'I m -3 m'").replace("225", "229")
-
-
 @pytest.fixture
 def structures(tmp_path):
-    for name, text in (("nickel", NICKEL_CIF), ("iron", IRON_CIF)):
-        (tmp_path / f"{name}.cif").write_text(text)
+    for name in METALS:
+        write_cif(tmp_path, name)
     return tmp_path
 
 

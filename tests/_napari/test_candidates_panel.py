@@ -14,25 +14,14 @@ from napari_ebsd_phase import load_scan
 from napari_ebsd_phase._napari.layers import add_scan as show_scan
 from napari_ebsd_phase.samples import sample_path
 
+from .._cif import METALS, write_cif
 from ._clicks import LONG, answer, click, dock_in, open_section, texts
-
-CELLS = {"Ni": (3.524, 225, "F m -3 m"), "Fe": (2.866, 229, "I m -3 m")}
 
 
 @pytest.fixture
 def files(tmp_path):
     """CIF files of nickel and of iron."""
-    paths = []
-    for name, (edge, number, symbol) in CELLS.items():
-        lines = [f"data_{name}", *(f"_cell_length_{axis} {edge}" for axis in "abc")]
-        lines += [f"_cell_angle_{angle} 90" for angle in ("alpha", "beta", "gamma")]
-        lines += [f"_space_group_name_H-M_alt '{symbol}'", f"_space_group_IT_number {number}"]
-        lines += ["loop_", "_atom_site_label", "_atom_site_type_symbol"]
-        lines += [f"_atom_site_fract_{axis}" for axis in "xyz"] + ["_atom_site_occupancy"]
-        path = tmp_path / f"{name}.cif"
-        path.write_text("\n".join([*lines, f"{name}1 {name} 0 0 0 1", ""]))
-        paths.append(str(path))
-    return paths
+    return [str(write_cif(tmp_path, name)) for name in METALS]
 
 
 @pytest.fixture

@@ -20,30 +20,13 @@ from napari_ebsd_phase.saliency.sphere import laue_operations, saliency_on_spher
 from napari_ebsd_phase.saliency.sphere_scan import oriented_frames
 from napari_ebsd_phase.samples import sample_path
 
+from .._cif import write_cif
 from ._clicks import LONG, choose, click
 
 MASTER = (
     Path(kikuchipy.__file__).parent
     / "data/emsoft_ebsd_master_pattern/ni_mc_mp_20kv_uint8_gzip_opts9.h5"
 )
-
-CIF = """data_nickel
-_cell_length_a 3.52
-_cell_length_b 3.52
-_cell_length_c 3.52
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_symmetry_space_group_name_H-M 'F m -3 m'
-_symmetry_Int_Tables_number 225
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Ni1 Ni 0 0 0
-"""
 
 
 @pytest.fixture
@@ -152,8 +135,7 @@ def test_hough_indexing_gives_much_the_same_map(dock, nickel, qtbot):
 
 
 def test_the_crystal_of_a_cif_file_is_indexed(viewer, dock, nickel, notices, tmp_path, qtbot):
-    cif = tmp_path / "nickel.cif"
-    cif.write_text(CIF, encoding="ascii")
+    cif = write_cif(tmp_path, "nickel")
     dock.controls.use_cif(cif)
     assert dock.controls.hough
     assert not dock.controls.orientation_box.model().item(0).isEnabled()
