@@ -10,11 +10,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import kikuchipy
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
-from napari_ebsd_phase import InputError, PhaseMap, classify, load_classifier, load_scan
+from napari_ebsd_phase import InputError, PhaseMap, Scan, classify, load_classifier, load_scan
 from napari_ebsd_phase.cli import main
 from napari_ebsd_phase.cluster import classify_tiles_on, connected
 from napari_ebsd_phase.mapping import TileResult, empty_map
@@ -200,3 +201,9 @@ def test_a_tile_that_ends_one_worker_after_the_other_is_an_error(client, scan, c
         with pytest.raises(InputError, match="more memory"):
             list(tiles)
     forgive(3)
+
+
+def test_a_signal_is_in_no_file_that_workers_could_open(client, classifier):
+    scan = Scan.from_signal(kikuchipy.load(sample_path("nickel")))
+    with pytest.raises(InputError, match="save the signal and open the file"):
+        classify(scan, classifier, scheduler=client)

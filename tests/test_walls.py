@@ -41,6 +41,7 @@ FLOORS = (
         "cluster_worker",
         "candidates",
         "export",
+        "merge",
         "training",
     },
     {"_napari", "cli", "_cli"},

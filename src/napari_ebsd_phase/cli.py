@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from ._cli import (
     classify,
+    compare,
     demo,
     evaluate,
     explain,
@@ -30,7 +31,7 @@ from ._cli import (
     training,
     view,
 )
-from .errors import InputError
+from .errors import InputError, SmallerBatches
 
 __all__ = ["main"]
 
@@ -88,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
         sphere,
         demo,
         view,
+        compare,
         provenance,
         models,
         simulate,
@@ -181,7 +183,10 @@ def _join_negative(arguments: list[str]) -> list[str]:
 
 @contextmanager
 def _quiet_libraries(quiet: bool) -> Iterator[None]:
-    """Keep warnings of libraries, which users can do nothing about, off the terminal."""
+    """Keep warnings of libraries, which users can do nothing about, off the terminal.
+
+    What this program itself warns of is a line on standard error.
+    """
     if not quiet:
         yield
         return
@@ -190,9 +195,18 @@ def _quiet_libraries(quiet: bool) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("always", SmallerBatches)
+            warnings.showwarning = _say_note
             yield
     finally:
         logging.disable(before)
+
+
+def _say_note(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning above the progress bar, if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(f"note: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

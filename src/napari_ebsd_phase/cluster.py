@@ -199,6 +199,11 @@ def _job(
     from . import __version__
     from .cluster_worker import ClusterJob
 
+    if not scan.path.exists():
+        raise InputError(
+            f"{scan.path.name}: is in no file that the workers of a cluster could open; save the "
+            "signal and open the file"
+        )
     folder = scan.path.is_dir()
     path = scan.path.resolve()
     return ClusterJob(

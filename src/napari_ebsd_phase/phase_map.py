@@ -382,6 +382,55 @@ class PhaseMap:
 
         return read(path)
 
+    def to_crystal_map(self, *, probabilities: bool = True) -> CrystalMap:
+        """Return the map as orix's ``CrystalMap``, which kikuchipy's signals carry, too.
+
+        Labels are its phases, with their point group and, in plots, their colour. Points without
+        a label are not indexed, and so are those that are not done, which have ``done`` False:
+        ``crystal_map[crystal_map.done]`` leaves them out. Properties are index and probability of
+        the best class at every level, ``label_probability``, ``level`` (3 point group to 0 none),
+        ``pattern_quality`` and ``done``. Rotations are the vendor's where there is one for every
+        point, else the identity: no orientation is predicted.
+
+        Parameters
+        ----------
+        probabilities
+            Keep all of them, too, as properties ``point_group_probabilities`` (n, 32) and
+            ``bravais_probabilities`` (n, 14), with the thresholds: :meth:`from_crystal_map`
+            needs them.
+        """
+        from .export.crystal_map import to_crystal_map
+
+        return to_crystal_map(self, probabilities=probabilities)
+
+    @classmethod
+    def from_crystal_map(
+        cls,
+        crystal_map: CrystalMap,
+        *,
+        sources: Sequence[str] = ("",),
+        provenance: Mapping[str, Any] | None = None,
+        vendor: CrystalMap | None = None,
+    ) -> PhaseMap:
+        """Return the phase map that a crystal map was, or, of a slice of it, that part.
+
+        Parameters
+        ----------
+        crystal_map
+            From :meth:`to_crystal_map`; kikuchipy's and orix's files keep all of it.
+        sources, provenance, vendor
+            What a crystal map has no room for: the names of the files, how the map was made, and
+            the vendor's phases and orientations (`crystal_map` of a phase map).
+
+        Raises
+        ------
+        InputError
+            If it holds no probabilities. Other programs' maps do not, and phases alone are none.
+        """
+        from .export.crystal_map import from_crystal_map
+
+        return from_crystal_map(crystal_map, sources=sources, provenance=provenance, vendor=vendor)
+
     def __eq__(self, other: object) -> bool:
         """Whether two maps hold the same; NaN equals NaN, rotations count as float32 do."""
         if not isinstance(other, PhaseMap):

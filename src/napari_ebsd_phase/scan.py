@@ -18,10 +18,12 @@ from ._sources.hdf5 import open_hdf5
 from ._sources.images import SUFFIXES as IMAGE_SUFFIXES
 from ._sources.images import open_folder, open_image
 from ._sources.recording import Patterns, Recording
+from ._sources.signal import open_signal
 from .errors import InputError
 
 if TYPE_CHECKING:
     from kikuchipy.detectors import EBSDDetector
+    from kikuchipy.signals import EBSD
     from orix.crystal_map import CrystalMap
 
 READERS: dict[str, Callable[[Path], Recording]] = {
@@ -125,7 +127,7 @@ def _regrid(recording: Recording, path: Path, grid: tuple[int, int] | None) -> R
 class Scan:
     """Patterns on a map, read from disk when they are asked for.
 
-    Made by `load_scan`; use it as a context manager, or `close` it.
+    Made by `load_scan` or `from_signal`; use it as a context manager, or `close` it.
     """
 
     def __init__(self, path: Path, recording: Recording) -> None:
@@ -133,9 +135,38 @@ class Scan:
         self._recording = recording
         self._patterns: Patterns | None = recording.patterns
 
+    @classmethod
+    def from_signal(cls, signal: EBSD) -> Scan:
+        """Return the scan of a kikuchipy signal, as it is now.
+
+        Patterns are taken from the signal, with its detector, crystal map and steps, and its
+        static background is divided out where the patterns still show it. Of a lazy signal they
+        are computed when they are needed, and a second time for the hash: compute it first where
+        that takes long.
+
+        Parameters
+        ----------
+        signal
+            In memory or lazy, with at most two navigation axes.
+
+        Raises
+        ------
+        InputError
+            If it is no EBSD signal, or has more axes.
+
+        Examples
+        --------
+        >>> import kikuchipy as kp
+        >>> from napari_ebsd_phase import Scan, classify, load_classifier
+        >>> s = kp.load("map.h5")
+        >>> phase_map = classify(Scan.from_signal(s), load_classifier())
+        >>> s.xmap = phase_map.to_crystal_map()
+        """
+        return cls(*open_signal(signal))
+
     @property
     def path(self) -> Path:
-        """File or folder that was opened."""
+        """File or folder that was opened; of a signal a name that no file has."""
         return self._path
 
     @property
@@ -336,7 +367,7 @@ class Scan:
     def file_hash(self, cancelled: Callable[[], bool] | None = None) -> str | None:
         """Return the SHA-256 (hex) of the file, or of the names and contents of a folder's images.
 
-        This reads everything once, of a closed scan, too.
+        Of a signal it is that of its patterns. This reads everything once, of a closed scan, too.
 
         Parameters
         ----------
@@ -344,7 +375,10 @@ class Scan:
             Asked before every 16 MiB; when true, the result is None.
         """
         total = hashlib.sha256()
-        for path in self._recording.patterns.contents():
+        files = self._recording.patterns.contents()
+        if not files:
+            return self._hash_of_patterns(cancelled)
+        for path in files:
             try:
                 digest = _digest(path, cancelled)
             except OSError as error:  # removed, or on a drive that went away
@@ -356,6 +390,21 @@ class Scan:
             if not self._path.is_dir():
                 return digest.hex()
             total.update(path.name.encode() + b"\0" + digest)
+        return total.hexdigest()
+
+    def _hash_of_patterns(self, cancelled: Callable[[], bool] | None) -> str | None:
+        """Of patterns that lie in no file: of shape, type and numbers."""
+        patterns = self._recording.patterns
+        assert patterns.shape is not None, "the patterns of a signal are of one size"
+        dtype = self.dtype.newbyteorder("<")
+        total = hashlib.sha256(repr((*self.shape, *patterns.shape, dtype.str)).encode())
+        length = max(1, _HASH_BLOCK // patterns.largest)
+        for first in range(0, patterns.count, length):
+            if cancelled is not None and cancelled():
+                return None
+            block = np.empty((min(length, patterns.count - first), *patterns.shape), self.dtype)
+            patterns.read_into(first, block)
+            total.update(block.astype(dtype, copy=False).tobytes())
         return total.hexdigest()
 
     def _open_patterns(self) -> Patterns:

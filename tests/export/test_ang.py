@@ -94,23 +94,136 @@ def test_orix_knows_the_rotations_of_every_laue_group(tmp_path: Path) -> None:
         assert phase.point_group.is_proper
 
 
-def test_the_header_has_the_fields_of_the_format(phase_map: PhaseMap, tmp_path: Path) -> None:
+#: Header fields of the format: what follows the key in a map of 12 x 20 points with two phases,
+#: "m-3m" and "Laue m-3m", at steps of 0.25 and 0.5 um. The last phase comes first.
+FIELDS = [
+    ("TEM_PIXperUM", ["1.000000"]),
+    ("x-star", ["0.000000"]),
+    ("y-star", ["0.000000"]),
+    ("z-star", ["0.000000"]),
+    ("WorkingDistance", ["0.000000"]),
+    ("Phase", ["2", "1"]),
+    ("MaterialName", ["Laue m-3m", "m-3m"]),
+    ("Formula", ["Laue_m-3m", "m-3m"]),
+    ("Symmetry", ["43", "43"]),
+    ("PointGroupID", ["131"]),
+    ("LatticeConstants", ["1.000 1.000 1.000 90.000 90.000 90.000"] * 2),
+    ("NumberFamilies", ["0", "0"]),
+    ("Categories0", ["0 0 0 0", "0 0 0 0"]),
+    ("GRID:", ["SqrGrid"]),
+    ("XSTEP:", ["0.250000"]),
+    ("YSTEP:", ["0.500000"]),
+    ("NCOLS_ODD:", ["20"]),
+    ("NCOLS_EVEN:", ["20"]),
+    ("NROWS:", ["12"]),
+    ("OPERATOR:", ["napari-ebsd-phase"]),
+    ("SCANID:", ["steel, annealed.h5oina"]),
+    ("VERSION", ["5"]),
+    ("NOTES:", ["Start", "End"]),
+    ("COLUMN_COUNT:", ["10"]),
+    ("COLUMN_HEADERS:", ["phi1, PHI, phi2, x, y, IQ, CI, Phase index, SEM, Fit"]),
+    ("COLUMN_UNITS:", ["radians, radians, radians, microns, microns, , , , , degrees"]),
+]
+
+
+@pytest.mark.parametrize(("key", "expected"), FIELDS, ids=[key for key, _ in FIELDS])
+def test_every_field_of_the_format_says_what_the_map_is(
+    phase_map: PhaseMap, tmp_path: Path, key: str, expected: list[str]
+) -> None:
+    head, _ = saved(phase_map, tmp_path)
+    assert values(head, key) == expected
+
+
+def test_fields_stand_in_the_order_of_the_format(phase_map: PhaseMap, tmp_path: Path) -> None:
+    head, _ = saved(phase_map, tmp_path)
+    keys = [line.split(None, 1)[0] for line in head if line]
+    first = [keys.index(key) for key, _ in FIELDS if key != "PointGroupID"]
+    assert first == sorted(first)
+    # Of the two phases the second has a point group; the field stands behind the Laue group.
+    assert keys[keys.index("PointGroupID") - 1] == "Symmetry"
+
+
+#: Columns of version 5 with their units and limits.
+COLUMNS = [
+    ("phi1", 0, 4 * np.pi),
+    ("PHI", 0, 4 * np.pi),
+    ("phi2", 0, 4 * np.pi),
+    ("x", 0, 19 * 0.25),
+    ("y", 0, 11 * 0.5),
+    ("IQ", 0, 1),
+    ("CI", -1, 1),
+    ("Phase index", 0, 2),
+    ("SEM", 0, 0),
+    ("Fit", 0, 180),
+]
+
+
+@pytest.mark.parametrize("number", range(10), ids=[name for name, *_ in COLUMNS])
+def test_every_column_has_its_place_and_its_units(
+    phase_map: PhaseMap, tmp_path: Path, number: int
+) -> None:
+    row, col = np.indices(phase_map.shape)
+    phase_map.crystal_map = CrystalMap(
+        Rotation.random(240), x=col.ravel() * 0.25, y=row.ravel() * 0.5
+    )
     head, table = saved(phase_map, tmp_path)
-    for key in ("TEM_PIXperUM", "x-star", "y-star", "z-star", "WorkingDistance"):
-        (value,) = values(head, key)
-        assert float(value) in (0, 1)
-    for key in ("MaterialName", "Formula", "Info", "Symmetry", "LatticeConstants"):
-        assert len(values(head, key)) == 2
-    assert values(head, "NumberFamilies") == ["0", "0"]
-    assert values(head, "GRID:") == ["SqrGrid"]
-    assert (values(head, "XSTEP:"), values(head, "YSTEP:")) == (["0.250000"], ["0.500000"])
-    assert values(head, "NCOLS_ODD:") == values(head, "NCOLS_EVEN:") == ["20"]
-    assert values(head, "NROWS:") == ["12"]
-    assert values(head, "OPERATOR:") == ["napari-ebsd-phase"]
-    assert values(head, "SCANID:") == ["steel, annealed.h5oina"]
-    assert "SAMPLEID:" in head
-    assert head.index("NOTES: Start") < head.index("NOTES: End")
-    assert table.shape == (240, 10)
+    name, least, most = COLUMNS[number]
+    assert values(head, "COLUMN_HEADERS:")[0].split(", ")[number] == name
+    assert least - 1e-5 <= table[:, number].min() <= table[:, number].max() <= most + 1e-5
+
+
+def by_the_rules_of_mtex(path: Path) -> list[tuple[int, str, str, list[float]]]:
+    """Number, name, symmetry and cell of each phase, found as MTEX finds them.
+
+    A phase begins where "# Phase" is followed by a digit; its entries are the first of their kind
+    in the hundred lines from there on; a point group counts if it is of the Laue group.
+    """
+    groups = [*POINT_GROUPS]
+    laue = {"1": "-1", "2": "2/m", "20": "2/m", "22": "mmm", "4": "4/m", "42": "4/mmm", "3": "-3"}
+    laue |= {"32": "-3m", "6": "6/m", "62": "6/mmm", "23": "m-3", "43": "m-3m"}
+    lines = path.read_text("ascii").splitlines()
+    assert max(i for i, line in enumerate(lines) if line.startswith("#")) < 1000
+    found = []
+    for start in (i for i, line in enumerate(lines) if re.search(r"# Phase \d", line)):
+        block = lines[start : start + 101]
+
+        def entry(token: str, block: list[str] = block) -> str:
+            matches = (re.search(rf"{token}\s*(.*)", line) for line in block)
+            return next((match[1].strip() for match in matches if match), "")
+
+        symmetry = laue[entry("# Symmetry")]
+        number = entry("# PointGroupID")
+        if number and laue_group(groups[int(number) - 100]) == symmetry:
+            symmetry = groups[int(number) - 100]
+        cell = [float(x) for x in entry("# LatticeConstants").split()]
+        found.append((int(entry("# Phase")), entry("# MaterialName"), symmetry, cell))
+    return found
+
+
+def test_mtex_finds_the_point_group_of_every_phase(tmp_path: Path) -> None:
+    certain(list(POINT_GROUPS), (4, 8)).save(tmp_path / "map.ang")
+    found = by_the_rules_of_mtex(tmp_path / "map.ang")
+    assert [(number, symmetry) for number, _, symmetry, _ in found] == [
+        (number, POINT_GROUPS[number - 1]) for number in range(32, 0, -1)
+    ]
+    assert all(name == symmetry for _, name, symmetry, _ in found)
+    assert all(cell[:5] == [1, 1, 1, 90, 90] for *_, cell in found)
+
+
+def test_a_laue_group_is_given_no_point_group(tmp_path: Path) -> None:
+    cubic = np.array([laue_group(name) == "m-3m" for name in POINT_GROUPS])
+    even = PhaseMap(
+        (cubic / 3)[np.newaxis, np.newaxis], np.full((1, 1, 14), 1 / 14), np.ones((1, 1))
+    )
+    head, _ = saved(even, tmp_path)
+    assert values(head, "MaterialName") == ["Laue m-3m"]
+    assert values(head, "Symmetry") == ["43"]
+    assert values(head, "PointGroupID") == []
+
+
+def test_positions_in_pixels_are_said_to_be_such_in_the_units(tmp_path: Path) -> None:
+    head, _ = saved(certain(["23"], (1, 1)), tmp_path)
+    assert values(head, "COLUMN_UNITS:")[0].split(", ")[3:5] == ["pixels", "pixels"]
 
 
 def test_free_text_is_taken_for_no_field(make_map: Callable[..., PhaseMap], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from orix.crystal_map import CrystalMap, Phase, PhaseList
 from orix.quaternion import Rotation
 
-from napari_ebsd_phase.crystallography import POINT_GROUPS, laue_group
+from napari_ebsd_phase.crystallography import LAUE_GROUPS, POINT_GROUPS, laue_group
 from napari_ebsd_phase.export import _phases
 from napari_ebsd_phase.phase_map import PhaseMap
 
@@ -120,22 +120,109 @@ def test_a_label_of_a_coarser_level_is_a_phase_of_that_name(tmp_path: Path) -> N
     assert table[:, 0].tolist() == [2, 1]
 
 
-def test_the_header_has_the_fields_of_the_format_in_order(
-    phase_map: PhaseMap, tmp_path: Path
+#: Header lines of the format in order: what follows the key in a map of 12 x 20 points at steps of
+#: 0.25 and 0.5 um. The author is whoever made the file, in our words.
+FIELDS = [
+    ("Channel Text File", []),
+    ("Prj", ["steel, annealed.h5oina"]),
+    ("Author", None),
+    ("JobMode", ["Grid"]),
+    ("XCells", ["20"]),
+    ("YCells", ["12"]),
+    ("XStep", ["0.2500"]),
+    ("YStep", ["0.5000"]),
+    ("AcqE1", ["0"]),
+    ("AcqE2", ["0"]),
+    ("AcqE3", ["0"]),
+    ("Euler angles refer to Sample Coordinate system (CS0)!", None),
+    ("Phases", ["2"]),
+]
+
+#: On one line: names and values in turn.
+MICROSCOPE = [
+    "Mag", "Coverage", "Device", "KV", "TiltAngle", "TiltAxis", "DetectorOrientationE1",
+    "DetectorOrientationE2", "DetectorOrientationE3", "WorkingDistance", "InsertionDistance",
+]  # fmt: skip
+
+#: Entries of a phase: edges, angles, name, number of the Laue group, number of the space group (0:
+#: not known), two that are empty, comment.
+PHASE = [
+    ("edges", "1.000;1.000;1.000"),
+    ("angles", "90.000;90.000;90.000"),
+    ("name", "m-3m"),
+    ("Laue group", "11"),
+    ("space group", "0"),
+    ("internal 1", ""),
+    ("internal 2", ""),
+    ("comment", None),
+]
+
+#: Columns with their limits and whether they are whole numbers.
+COLUMNS = [
+    ("Phase", 0, 2, True),
+    ("X", 0, 19 * 0.25, False),
+    ("Y", 0, 11 * 0.5, False),
+    ("Bands", 0, 0, True),
+    ("Error", 0, 6, True),
+    ("Euler1", 0, 360, False),
+    ("Euler2", 0, 180, False),
+    ("Euler3", 0, 360, False),
+    ("MAD", 0, 0, False),
+    ("BC", 0, 255, True),
+    ("BS", 0, 255, True),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FIELDS)), ids=KEYS)
+def test_every_line_of_the_header_says_what_the_map_is(
+    phase_map: PhaseMap, tmp_path: Path, number: int
 ) -> None:
+    key, expected = FIELDS[number]
+    line = saved(phase_map, tmp_path)[0][number]
+    assert line[0] == key == KEYS[number]
+    assert line[1:] == expected or (expected is None and all(line[1:]))
+
+
+def test_what_is_not_known_of_the_microscope_is_zero(phase_map: PhaseMap, tmp_path: Path) -> None:
+    line = header(saved(phase_map, tmp_path)[0])[KEYS[-2]]
+    assert line[0::2] == MICROSCOPE
+    assert set(line[1::2]) == {"0"}
+
+
+@pytest.mark.parametrize("number", range(len(PHASE)), ids=[name for name, _ in PHASE])
+def test_every_entry_of_a_phase_is_in_its_place(
+    phase_map: PhaseMap, tmp_path: Path, number: int
+) -> None:
+    lines = phase_lines(saved(phase_map, tmp_path)[0])
+    assert [len(line) for line in lines] == [len(PHASE)] * 2
+    expected = PHASE[number][1]
+    entry = lines[0][number]
+    assert entry == expected or (expected is None and entry.startswith("point group m-3m; colour"))
+
+
+@pytest.mark.parametrize("number", range(len(COLUMNS)), ids=[name for name, *_ in COLUMNS])
+def test_every_column_has_its_place_and_its_units(
+    phase_map: PhaseMap, tmp_path: Path, number: int
+) -> None:
+    phase_map.crystal_map = vendor_map((12, 20), np.zeros(240, int))
     fields, table = saved(phase_map, tmp_path)
-    assert [line[0] for line in fields[: len(KEYS)]] == KEYS
-    assert all(len(line) == 2 for line in fields[1 : len(KEYS)] if line[0] != KEYS[-2])
-    entries = header(fields)
-    assert entries["Prj"] == ["steel, annealed.h5oina"]
-    assert entries["JobMode"] == ["Grid"]
-    assert (entries["XCells"], entries["YCells"]) == (["20"], ["12"])
-    assert (float(entries["XStep"][0]), float(entries["YStep"][0])) == (0.25, 0.5)
-    assert int(entries["Phases"][0]) == len(phase_lines(fields))
-    assert all(len(line) == 8 for line in phase_lines(fields))
-    expected = ["Phase", "X", "Y", "Bands", "Error", "Euler1", "Euler2", "Euler3", "MAD"]
-    assert fields[-1] == [*expected, "BC", "BS"]
-    assert table.shape == (240, 11)
+    name, least, most, whole = COLUMNS[number]
+    assert table.shape == (240, len(COLUMNS))
+    assert fields[-1][number] == name
+    column = table[:, number]
+    assert least <= column.min() <= column.max() <= most
+    assert not whole or (column == column.astype(int)).all()
+
+
+def test_mtex_finds_the_phases_in_the_hundred_lines_that_it_reads(tmp_path: Path) -> None:
+    certain(list(POINT_GROUPS), (4, 8)).save(tmp_path / "map.ctf")
+    lines = (tmp_path / "map.ctf").read_text("ascii").splitlines()[:100]
+    (start,) = (i for i, line in enumerate(lines) if "Phases" in line)
+    assert int(lines[start].split()[1]) == 32
+    for line, group in zip(lines[start + 1 :], POINT_GROUPS, strict=False):
+        edges, angles, name, laue = line.split("\t")[:4]
+        assert len(edges.split(";")) == len(angles.split(";")) == 3
+        assert (name, LAUE_GROUPS[int(laue) - 1]) == (group, laue_group(group))
 
 
 def test_lines_end_as_on_windows(phase_map: PhaseMap, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_ebsd_phase.errors import InputError
-from napari_ebsd_phase.export import KEEPS, SUFFIXES, check_output, write
+from napari_ebsd_phase.export import KEEPS, SUFFIXES, check_output, loss, write
 from napari_ebsd_phase.export._atomic import replacing
 from napari_ebsd_phase.phase_map import PhaseMap
 
@@ -45,6 +45,14 @@ def test_every_format_is_written_and_nothing_else(
 def test_every_format_says_in_a_line_what_it_keeps() -> None:
     assert {*KEEPS, ".tiff"} == set(SUFFIXES)
     assert all(text.endswith(".") and "\n" not in text for text in KEEPS.values())
+
+
+def test_what_a_format_loses_is_told_of_all_but_the_faithful_one() -> None:
+    told = {suffix: loss(f"map{suffix}") for suffix in SUFFIXES}
+    assert told[".h5"] == loss("map.docx") == ""
+    assert all(text.startswith("loses ") for suffix, text in told.items() if suffix != ".h5")
+    assert "colours" in told[".ang"]
+    assert told[".tiff"] == told[".tif"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

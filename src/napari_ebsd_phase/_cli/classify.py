@@ -62,7 +62,8 @@ def add(commands: common.Commands) -> None:
         required=True,
         metavar="OUT",
         help="file to write; its suffix says what: .h5 (everything; orix reads it), .csv (one row "
-        "a pattern), .png (picture of the map), .tif (label image); may be given several times. "
+        "a pattern), .ang and .ctf (phases for other EBSD programs), .png (picture of the map), "
+        ".tif (label image); may be given several times. "
         "With several SOURCEs: .csv only, with the rows of all of them",
     )
     parser.add_argument(
@@ -100,6 +101,7 @@ def add(commands: common.Commands) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    from ..export import loss
     from .partial import PartialResult, partial_path
 
     outputs = [Path(name) for name in args.output]
@@ -131,6 +133,9 @@ def run(args: argparse.Namespace) -> None:
         print(_summary(maps, args.sources))
         for line in _centres(maps, args.sources):
             print(line)
+        for path in outputs:
+            if path.suffix.lower() in (".ang", ".ctf"):
+                print(f"\n{path}: {loss(path)} (docs/exchange.md)")
         print("\nwritten: " + ", ".join(map(str, outputs)))
 
 

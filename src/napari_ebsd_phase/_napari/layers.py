@@ -216,7 +216,8 @@ def show_level(viewer: Viewer, session: MapSession, role: str) -> None:
         if active is not None and session_of(active) is not session:
             viewer.layers.selection.active = active
     for layer in list(viewer.layers):
-        if session_of(layer) is not session or role_of(layer) not in MAP_ROLES:
+        # What hides the map goes, too: where it agrees with the vendor's phases.
+        if session_of(layer) is not session or role_of(layer) not in (*MAP_ROLES, "agreement"):
             continue
         wanted = role_of(layer) == role
         if layer.visible != wanted:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import QSignalThrottler
 
 from ..export.words import percent
+from .compare_panel import ComparePanel
 from .follow import Connections
 from .layers import MAP_ROLES, layer_for, refresh_layers, show_level
 from .legend_rows import LegendRow, count_labels
@@ -85,6 +86,7 @@ class LayersSection(Section):
             widget.setToolTip(tip)
         self.note = wrapped()
         self.table = self._make_table()
+        self.compare = ComparePanel(viewer)
         self._lay_out()
         self._throttler: Any = QSignalThrottler(parent=self)
         self._throttler.setTimeout(_THROTTLE_MS)
@@ -108,6 +110,7 @@ class LayersSection(Section):
 
     def show_session(self, session: MapSession | None) -> None:
         there = session is not None and session.cache is not None
+        self.compare.show_session(session if there else None)
         self.empty.setVisible(not there)
         for widget in self._controls:
             widget.setVisible(there)
@@ -130,6 +133,7 @@ class LayersSection(Section):
             self.refresh()
         elif what in ("map", "layers", "running", "closed"):
             self.show_session(session)
+        self.compare.session_changed(what)
 
     def refresh(self) -> None:
         """Count the labels of the level that is shown, as far as patterns are classified."""
@@ -204,6 +208,7 @@ class LayersSection(Section):
         self.box.addLayout(row)
         self.box.addWidget(self.table)
         self.box.addWidget(self.note)
+        self.box.addWidget(self.compare)
 
     def _show_threshold(self, session: MapSession) -> None:
         # What the session says is no wish of the user: no signals.

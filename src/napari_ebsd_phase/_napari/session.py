@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 #: ``layer.metadata[METADATA_KEY]`` is ``{"session": MapSession, "role": str}``.
 METADATA_KEY: Final = "napari_ebsd_phase"
 
-ROLES: Final = ("label", *LEVELS, "confidence", "quality", "mean_intensity", "vendor_phases")
+ROLES: Final = (
+    *("label", *LEVELS, "confidence", "quality"),
+    *("mean_intensity", "vendor_phases", "agreement"),
+)
 
 
 class MapSession:

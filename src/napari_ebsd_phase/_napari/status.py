@@ -40,7 +40,7 @@ def status_text(session: MapSession, role: str, row: int, col: int) -> str | Non
 
     None for what napari says well itself.
     """
-    if session.cache is None or role in ("mean_intensity", "vendor_phases"):
+    if session.cache is None or role in ("mean_intensity", "vendor_phases", "agreement"):
         return None
     if not (0 <= row < session.cache.shape[0] and 0 <= col < session.cache.shape[1]):
         return None

@@ -15,6 +15,9 @@ import numpy as np
 from ..errors import InputError
 from .recording import damaged
 
+#: Properties by which a crystal map is known that this program made of a phase map.
+OURS = frozenset({"label_probability", "bravais_lattice_probability", "pattern_quality"})
+
 
 @contextmanager
 def kikuchipy_signal(path: Path, source: Path | None = None, **options: Any) -> Iterator[Any]:
@@ -72,11 +75,16 @@ def kikuchipy_signal(path: Path, source: Path | None = None, **options: Any) -> 
 
 
 def map_of_signal(signal: Any) -> Any:
-    """Return the crystal map of a signal, or None where it names no phase or is damaged."""
+    """Return the crystal map of a signal, or None where it names no phase or is damaged.
+
+    Our own labels, which somebody has put into a signal, are no vendor's phases.
+    """
     crystal_map = signal.xmap
     if crystal_map is None:
         return None
     try:
+        if set(crystal_map.prop) >= OURS:
+            return None
         known = [phase.name or phase.point_group for _, phase in crystal_map.phases]
         fits = np.size(crystal_map.phase_id) == crystal_map.size
     except (IndexError, TypeError, ValueError):  # its parts do not fit each other

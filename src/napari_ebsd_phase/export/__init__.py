@@ -36,14 +36,15 @@ KEEPS = {
         "pattern; loses the other probabilities, the step and orientations."
     ),
     ".ang": (
-        "For OIM Analysis, MTEX and orix: keeps labels as phases with their Laue group, their "
-        "probability as CI, the pattern quality as IQ, and orientations of the source file; loses "
-        "the other probabilities, colours and the point group but for its name."
+        "For OIM Analysis, MTEX and orix: keeps labels as phases with their point group (orix "
+        "reads its rotations only), their probability as CI, the pattern quality as IQ, and "
+        "orientations of the source file; loses the other probabilities, lattices and colours."
     ),
     ".ctf": (
         "For AZtecCrystal, MTEX and orix: keeps labels as phases with their Laue group, their "
         "probability as BS and the pattern quality as BC (both 0 to 255), and orientations of the "
-        "source file; loses the other probabilities, colours and the point group but for its name."
+        "source file; loses the other probabilities, lattices, colours and the point group but "
+        "for its name."
     ),
     ".png": (
         "A figure of labels and Bravais lattices with legends and scale bars; loses the numbers "
@@ -55,7 +56,14 @@ KEEPS = {
     ),
 }
 
-__all__ = ["KEEPS", "SUFFIXES", "check_output", "write"]
+__all__ = ["KEEPS", "SUFFIXES", "check_output", "check_target", "loss", "replacing", "write"]
+
+
+def loss(path: str | Path) -> str:
+    """Return what a file of this name loses, in words like "loses orientations"; "" for nothing."""
+    suffix = Path(path).suffix.lower()
+    kept, loses, lost = KEEPS.get({".tiff": ".tif"}.get(suffix, suffix), "").partition("; loses ")
+    return f"loses {lost.rstrip('.')}" if loses and kept else ""
 
 
 def check_output(path: str | Path, *, overwrite: bool = False) -> Path:

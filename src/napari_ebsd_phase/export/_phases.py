@@ -25,10 +25,15 @@ from ..labels import NO_LEVEL, Label, label_table
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
 
+#: Levels of a phase that another program named.
+VENDOR, VENDOR_UNKNOWN = "vendor", "vendor, without a symmetry"
+
 _KINDS = {
     "point_group": "point group {0.point_group}",
     "laue_group": "Laue group {0.laue_group}, point group undecided",
     "crystal_system": "crystal system only, the Laue group {0.laue_group} stands for it",
+    VENDOR: "phase of the other program",
+    VENDOR_UNKNOWN: "phase of the other program, which does not tell its symmetry",
     NO_LEVEL: "no point has this phase",
 }
 
@@ -41,7 +46,8 @@ class Phase:
     """One label as a phase.
 
     `cell` is a, b, c in angstrom and alpha, beta, gamma in degrees; `cell_from` is the vendor's
-    phase that it is taken from, "" where it is a placeholder.
+    phase that it is taken from, "" where it is a placeholder. `space_group` is 0 where it is not
+    known, as it never is of a label.
     """
 
     number: int
@@ -52,6 +58,12 @@ class Phase:
     color: str
     cell: tuple[float, ...]
     cell_from: str
+    space_group: int = 0
+
+    @property
+    def point_group_known(self) -> bool:
+        """Whether `point_group` is more than a member of the Laue group."""
+        return self.level == "point_group" or bool(self.space_group)
 
     @property
     def comment(self) -> str:
@@ -71,7 +83,8 @@ class PointTable:
 
     `phase` is the number of a phase, 0 where not indexed; `euler` are Bunge angles in radians, 0
     where there is no orientation; `probability` is that of the label, 0 where there is none;
-    `quality` is 0 where not classified. `orientations` says in words where they come from.
+    `quality` is 0 where not classified. `orientations` says in words where they come from, and
+    `meaning` what a phase is, if not a label.
     """
 
     phases: tuple[Phase, ...]
@@ -82,29 +95,28 @@ class PointTable:
     probability: NDArray[np.float32]
     quality: NDArray[np.float32]
     orientations: str
+    meaning: str = ""
 
 
 def tabulate(phase_map: PhaseMap) -> PointTable:
     """Turn a map into phases and points."""
     codes, winning = (array.ravel() for array in phase_map.label_codes())
-    vendor = _vendor_map(phase_map)
+    vendor = vendor_on_grid(phase_map)
     present = [label for label in label_table() if (codes == label.code).any()]
-    phases = tuple(
-        _phase(number, label, codes == label.code, vendor)
-        for number, label in enumerate(present, start=1)
+    phases = label_phases(
+        present, [_vendor_cell(vendor, codes == label.code, label) for label in present]
     )
     number_of_code = np.zeros(len(label_table()) + 1, np.int64)
     number_of_code[[label.code for label in present]] = [phase.number for phase in phases]
     phase = number_of_code[codes]
     euler, orientations = _orientations(vendor, phase)
-    row, col = (index.ravel() for index in np.indices(phase_map.shape))
+    y, x = positions(phase_map)
     return PointTable(
-        # Readers need a phase, even where nothing is decided.
-        phases=phases or (_NO_PHASE,),
+        phases=phases,
         phase=phase,
         euler=euler,
-        x=col * phase_map.step[1],
-        y=row * phase_map.step[0],
+        x=x,
+        y=y,
         probability=np.where(phase > 0, winning, np.float32(0)),
         quality=np.where(phase_map.done, phase_map.pattern_quality, np.float32(0)).ravel(),
         orientations=orientations,
@@ -119,7 +131,8 @@ def notes(phase_map: PhaseMap, table: PointTable) -> list[str]:
     lines += [f"{name} {made[name]}" for name in ("network", "prior", "date") if name in made]
     lines += [
         f"source {source}",
-        f"a phase is a symmetry that has a probability of {phase_map.threshold:g} or more",
+        table.meaning
+        or f"a phase is a symmetry that has a probability of {phase_map.threshold:g} or more",
         table.orientations,
     ]
     lines += [
@@ -155,19 +168,52 @@ def write_columns(
         file.write(line * len(block) % tuple(block.ravel().tolist()))
 
 
-def _phase(number: int, label: Label, here: NDArray[np.bool_], vendor: Any) -> Phase:
-    symbol = label.name
+def positions(
+    phase_map: PhaseMap,
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Return y and x of every point, row by row."""
+    row, col = (index.ravel() for index in np.indices(phase_map.shape))
+    return row * phase_map.step[0], col * phase_map.step[1]
+
+
+def label_phases(
+    labels: Sequence[Label],
+    cells: Sequence[tuple[tuple[float, ...] | None, str]] | None = None,
+    first: int = 1,
+) -> tuple[Phase, ...]:
+    """Return labels as phases with numbers from `first` on, and one that says so if there is none.
+
+    `cells` are those of :func:`_vendor_cell`, placeholders where they are None.
+    """
+    phases = []
+    for number, label in enumerate(labels, start=first):
+        symbol = _symbol(label)
+        cell, cell_from = cells[number - first] if cells else (None, "")
+        if cell is None:
+            gamma = 120.0 if crystal_system(symbol) in ("trigonal", "hexagonal") else 90.0
+            cell = (1.0, 1.0, 1.0, 90.0, 90.0, gamma)
+        phases.append(
+            Phase(
+                number,
+                label.title,
+                label.level,
+                symbol,
+                laue_group(symbol),
+                label.color,
+                cell,
+                cell_from,
+            )
+        )
+    # Readers need a phase, even where nothing is decided.
+    return tuple(phases) if phases or first > 1 else (_NO_PHASE,)
+
+
+def _symbol(label: Label) -> str:
+    """Return the point group that stands for a label; a crystal system's is that of its lattice."""
     if label.level == "crystal_system":
         # The holohedry is the last point group of the system.
-        symbol = [name for name in POINT_GROUPS if crystal_system(name) == label.name][-1]
-    system = crystal_system(symbol)
-    cell, cell_from = _vendor_cell(vendor, here, system)
-    if cell is None:
-        gamma = 120.0 if system in ("trigonal", "hexagonal") else 90.0
-        cell = (1.0, 1.0, 1.0, 90.0, 90.0, gamma)
-    return Phase(
-        number, label.title, label.level, symbol, laue_group(symbol), label.color, cell, cell_from
-    )
+        return [name for name in POINT_GROUPS if crystal_system(name) == label.name][-1]
+    return label.name
 
 
 _NO_PHASE = Phase(
@@ -175,22 +221,29 @@ _NO_PHASE = Phase(
 )
 
 
-def _vendor_map(phase_map: PhaseMap) -> Any:
+def vendor_on_grid(phase_map: PhaseMap) -> Any:
     """Return the vendor's map, or None where it does not have every point of ours."""
     vendor = phase_map.crystal_map
-    rows, cols = phase_map.shape
-    if vendor is None or vendor.size != rows * cols:
-        return None
+    return vendor if vendor is not None and fits_grid(vendor, phase_map.shape) else None
+
+
+def fits_grid(crystal_map: Any, shape: tuple[int, int]) -> bool:
+    """Whether a crystal map has all points of a map of this shape, and no others."""
     # orix drops axes of length 1, and would tell a scan of other geometry by its shape.
-    if tuple(n for n in vendor.shape if n > 1) != tuple(n for n in (rows, cols) if n > 1):
-        return None
-    return vendor
+    same = tuple(n for n in crystal_map.shape if n > 1) == tuple(n for n in shape if n > 1)
+    return same and bool(crystal_map.size == shape[0] * shape[1])
 
 
-def _vendor_ids(vendor: Any) -> NDArray[np.int64]:
-    """Return the vendor's phase of every point, -1 where not indexed."""
-    ids = np.asarray(vendor.phase_id)
-    return ids[:, 0] if ids.ndim > 1 else ids
+def first_of_each(values: Any) -> NDArray[Any]:
+    """Return the first value of every point: a map may hold several solutions, best first."""
+    array = np.asarray(values)
+    return array[:, 0].copy() if array.ndim > 1 else array.copy()
+
+
+def rotations_of(crystal_map: Any) -> Any:
+    """Return the first rotation of every point."""
+    rotations = crystal_map.rotations
+    return rotations[:, 0] if rotations.ndim > 1 else rotations
 
 
 def _orientations(vendor: Any, phase: NDArray[np.int64]) -> tuple[NDArray[np.float64], str]:
@@ -198,10 +251,8 @@ def _orientations(vendor: Any, phase: NDArray[np.int64]) -> tuple[NDArray[np.flo
     euler = np.zeros((phase.size, 3))
     if vendor is None:
         return euler, "no orientation is predicted and the source file has none: Euler angles are 0"
-    rotations = vendor.rotations
-    rotations = rotations[:, 0] if rotations.ndim > 1 else rotations
-    known = (_vendor_ids(vendor) >= 0) & (phase > 0)
-    euler[known] = rotations[known].to_euler()
+    known = (first_of_each(vendor.phase_id) >= 0) & (phase > 0)
+    euler[known] = rotations_of(vendor)[known].to_euler()
     text = (
         "no orientation is predicted: Euler angles are those of the source file, unchanged and in "
         "the axes of its vendor, for the phase that the vendor named"
@@ -212,7 +263,7 @@ def _orientations(vendor: Any, phase: NDArray[np.int64]) -> tuple[NDArray[np.flo
 
 
 def _vendor_cell(
-    vendor: Any, here: NDArray[np.bool_], system: str
+    vendor: Any, here: NDArray[np.bool_], label: Label
 ) -> tuple[tuple[float, ...] | None, str]:
     """Return the cell and name of the vendor's phase at most points of a label, where they agree.
 
@@ -220,18 +271,25 @@ def _vendor_cell(
     """
     if vendor is None:
         return None, ""
-    ids, counts = np.unique(_vendor_ids(vendor)[here], return_counts=True)
+    ids, counts = np.unique(first_of_each(vendor.phase_id)[here], return_counts=True)
     commonest = int(ids[counts.argmax()])
     if commonest < 0 or 2 * counts.max() <= counts.sum():
         return None, ""
     phase = vendor.phases[commonest]
+    system = crystal_system(_symbol(label))
     try:
         agrees = phase.point_group is not None and crystal_system(phase.point_group.name) == system
     except InputError:  # a symbol of orix that is no setting we know
         agrees = False
-    cell = np.array(phase.structure.lattice.abcABG(), float)
-    if not agrees or (cell[:3] == 1).all():  # orix's own placeholder
+    cell = vendor_cell(phase)
+    if not agrees or cell[:3] == (1, 1, 1):  # orix's own placeholder
         return None, ""
+    return cell, phase.name or "a phase without a name"
+
+
+def vendor_cell(phase: Any) -> tuple[float, ...]:
+    """Return the cell of an orix phase: edges in angstrom, angles in degrees."""
+    cell = np.array(phase.structure.lattice.abcABG(), float)
     if cell[:3].min() < 1:
         cell[:3] *= 10  # no crystal has such a short edge in angstrom: kikuchipy writes nanometres
-    return tuple(cell.tolist()), phase.name or "a phase without a name"
+    return tuple(cell.tolist())

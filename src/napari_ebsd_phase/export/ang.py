@@ -11,15 +11,17 @@ signal, fit. Ours are
 
 Points without a phase have the values by which the format knows them: angles of 4 pi, a fit of 180
 degrees. ``Symmetry`` is the number that the format has for each *Laue* group, written as its
-rotations: 43 stands for m-3m, and so for 432 and -43m, too.
+rotations: 43 stands for m-3m, and so for 432 and -43m, too. ``PointGroupID``, which newer files
+have besides, counts the 32 point groups in their usual order from 100; a label of a coarser level
+has none. ``VERSION`` 5 stands for these ten columns.
 
 orix has a writer for this format. Ours differs where other programs would be misled: orix derives
 ``Symmetry`` from the point group (-43m would be read as Laue group m-3), marks points without a
 phase as -1 in maps of one phase (MTEX then takes another column for the phase), has no free text,
 and cannot write maps of one column. On other maps, the tests compare the two.
 
-Sources: the numbers and header fields in the constants of EbsdLib ("courtesy of TSL"), the readers
-of orix and MTEX.
+Sources: the numbers and header fields in the constants of EbsdLib ("courtesy of TSL"), its reader,
+the readers of orix and MTEX, and the notes on versions and columns in files of OIM 8.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._phases import Phase, decimals, notes, plain, tabulate, write_columns
+from ..crystallography import POINT_GROUPS
+from ._phases import Phase, PointTable, decimals, notes, plain, tabulate, write_columns
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
@@ -39,6 +42,9 @@ _SYMMETRY = {
     "-3": 3, "-3m": 32, "6/m": 6, "6/mmm": 62, "m-3": 23, "m-3m": 43,
 }  # fmt: skip
 
+# Of the point group "1"; the others follow in the order of POINT_GROUPS.
+_FIRST_POINT_GROUP = 100
+
 _NO_ANGLE = 4 * np.pi
 _NO_FIT = 180.0
 
@@ -47,19 +53,24 @@ _COLUMNS = (
     "detector_signal", "pattern_fit",
 )  # fmt: skip
 
+# The same in the words of the format.
+_HEADINGS = "phi1, PHI, phi2, x, y, IQ, CI, Phase index, SEM, Fit"
+_VERSION = 5
+
 _MEANINGS = (
     "image_quality is the pattern quality, confidence_index the probability of the phase (-1: not "
     "indexed); detector_signal and pattern_fit are not measured"
 )
 
 
-def write(phase_map: PhaseMap, path: Path) -> None:
-    """Write `phase_map` to `path`, which may exist."""
-    table = tabulate(phase_map)
+def write(phase_map: PhaseMap, path: Path, table: PointTable | None = None) -> None:
+    """Write `phase_map` to `path`, which may exist; other phases of the same points, if given."""
+    table = table or tabulate(phase_map)
     rows, cols = phase_map.shape
     dy, dx = phase_map.step
     places = decimals(dx, cols, 5), decimals(dy, rows, 5)
     extent = (cols - 1) * dx, (rows - 1) * dy
+    length = "microns" if phase_map.units == "um" else "pixels"
     header = [
         "TEM_PIXperUM          1.000000",
         *(f"{name:<22}0.000000" for name in ("x-star", "y-star", "z-star", "WorkingDistance")),
@@ -79,10 +90,14 @@ def write(phase_map: PhaseMap, path: Path) -> None:
         "",
         f"SCANID: {plain(phase_map.sources[0])}",
         "",
+        f"VERSION {_VERSION}",
         "NOTES: Start",
         *notes(phase_map, table),
         _MEANINGS,
         "NOTES: End",
+        f"COLUMN_COUNT: {len(_COLUMNS)}",
+        f"COLUMN_HEADERS: {_HEADINGS}",
+        f"COLUMN_UNITS: radians, radians, radians, {length}, {length}, , , , , degrees",
         "",
         f"Column names: {', '.join(_COLUMNS)}",
         "",
@@ -118,7 +133,16 @@ def _phase_lines(phase: Phase) -> list[str]:
         f"Formula     \t{phase.name.replace(' ', '_')}",
         f"Info \t\t{phase.comment}",
         f"Symmetry              {_SYMMETRY[phase.laue_group]}",
+        *([f"PointGroupID          {number}"] if (number := _point_group_id(phase)) else []),
         f"LatticeConstants      {cell}",
         "NumberFamilies        0",
+        "Categories0 0 0 0 0",
         "",
     ]
+
+
+def _point_group_id(phase: Phase) -> int | None:
+    """Number of the point group, None where a label says less than that."""
+    if not phase.point_group_known:
+        return None
+    return _FIRST_POINT_GROUP + POINT_GROUPS.index(phase.point_group)

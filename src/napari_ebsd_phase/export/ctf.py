@@ -3,8 +3,8 @@
 
 Fields are separated by tabs, lengths are micrometres, cells angstrom, angles degrees. A phase line
 holds the edges and angles of the cell, the name, the number of the Laue group (1 to 11), that of
-the space group (0: not known, as ours are), two fields that we leave empty, and a comment. Columns
-with a meaning of our own (the header says so, too):
+the space group (0: not known, as ours is not), two fields that we leave empty, and a comment.
+Columns with a meaning of our own (the header says so, too):
 
 - Phase: from 1, and 0 where there is none;
 - Bands, MAD: 0, since no band is fitted; a reader that filters by MAD keeps all points;
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..crystallography import LAUE_GROUPS
-from ._phases import Phase, decimals, notes, plain, tabulate, write_columns
+from ._phases import Phase, PointTable, decimals, notes, plain, tabulate, write_columns
 
 if TYPE_CHECKING:
     from ..phase_map import PhaseMap
@@ -52,9 +52,9 @@ _MEANINGS = (
 )
 
 
-def write(phase_map: PhaseMap, path: Path) -> None:
-    """Write `phase_map` to `path`, which may exist."""
-    table = tabulate(phase_map)
+def write(phase_map: PhaseMap, path: Path, table: PointTable | None = None) -> None:
+    """Write `phase_map` to `path`, which may exist; other phases of the same points, if given."""
+    table = table or tabulate(phase_map)
     rows, cols = phase_map.shape
     dy, dx = phase_map.step
     places = decimals(dx, cols, 4), decimals(dy, rows, 4)
@@ -103,7 +103,7 @@ def _phase_line(phase: Phase) -> tuple[object, ...]:
         ";".join(f"{value:.3f}" for value in part) for part in (phase.cell[:3], phase.cell[3:])
     )
     laue = LAUE_GROUPS.index(phase.laue_group) + 1
-    return edges, angles, phase.name, laue, 0, "", "", _free(phase.comment)
+    return edges, angles, _free(phase.name), laue, phase.space_group, "", "", _free(phase.comment)
 
 
 def _free(text: str) -> str:

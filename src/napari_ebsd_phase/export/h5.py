@@ -26,16 +26,17 @@ import h5py
 import numpy as np
 
 from .._sources.hdf5_claims import check_entries, check_links, is_hollow
-from ..crystallography import LEVELS, POINT_GROUPS, crystal_system, laue_group
 from ..errors import InputError
-from ..labels import DECISION_LEVELS, NO_LEVEL, Label, label_table
+from ..labels import label_table
 from ..phase_map import PhaseMap
 
 if TYPE_CHECKING:
-    from orix.crystal_map import CrystalMap, Phase
-    from orix.quaternion import Rotation
+    from orix.crystal_map import CrystalMap
 
 GROUP = "napari_ebsd_phase"
+
+#: What lies beside a map that was merged with another program's: ``provenance``, a JSON object.
+MERGED_GROUP = "napari_ebsd_phase_merged"
 
 #: Raised when a file that an older version would misread is written.
 FORMAT_VERSION = 1
@@ -48,9 +49,6 @@ VENDOR_ORIENTATIONS = "vendor: copied from the source file, no orientation is pr
 
 _ARRAYS = ("point_group_probabilities", "bravais_probabilities", "pattern_quality", "done")
 
-# orix has one symbol for each setting of these; its 2/m is the one with the axis along c.
-_ORIX_NAMES = {"2": "112", "m": "11m"}
-
 # Shuffling bytes makes gzip find what float32 numbers share; a higher level gains nothing.
 _COMPRESSION: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
@@ -59,10 +57,12 @@ def write(phase_map: PhaseMap, path: Path) -> None:
     """Write `phase_map` to `path`, which may exist."""
     from orix.io.plugins.orix_hdf5 import file_writer  # seconds to import, not needed to read
 
-    codes, label_probability = phase_map.label_codes()
-    present = [label for label in label_table() if (codes == label.code).any()]
-    rotations = _vendor_rotations(phase_map)
-    crystal_map = _crystal_map(phase_map, codes, label_probability, present, rotations)
+    from .crystal_map import to_crystal_map, vendor_rotations
+
+    # The probabilities lie beside it, once.
+    crystal_map = to_crystal_map(phase_map, probabilities=False)
+    present = [label for label in label_table() if label.code in crystal_map.phases.ids]
+    rotations = vendor_rotations(phase_map)
     # In memory first: when a disk is full, HDF5 leaves open objects behind that cannot be closed.
     memory = BytesIO()
     file_writer(memory, crystal_map, **_COMPRESSION)
@@ -139,6 +139,29 @@ def read(path: str | Path) -> PhaseMap:
         ) from error
 
 
+def write_merged(crystal_map: CrystalMap, provenance: dict[str, Any], path: Path) -> None:
+    """Write phases of two programs as orix does, with how they were merged beside them."""
+    from orix.io.plugins.orix_hdf5 import file_writer
+
+    memory = BytesIO()  # as above
+    file_writer(memory, crystal_map, **_COMPRESSION)
+    with h5py.File(memory, "r+") as file:
+        file.create_group(MERGED_GROUP)["provenance"] = json.dumps(provenance)
+    path.write_bytes(memory.getbuffer())
+
+
+def read_provenance(path: Path) -> Any:
+    """Return how a phase map, or one that was merged with another program's, was made."""
+    with h5py.File(path, "r") as file:
+        check_links(path, file)
+        group = file.get(MERGED_GROUP)
+        if isinstance(group, h5py.Group) and GROUP not in file:
+            if is_hollow(group["provenance"]):
+                raise KeyError("its provenance promises more than there is")
+            return json.loads(group["provenance"][()])
+    return read(path).provenance
+
+
 def _check_version(path: Path, version: int) -> None:
     if version > FORMAT_VERSION:
         raise InputError(
@@ -150,79 +173,6 @@ def _check_version(path: Path, version: int) -> None:
             f"'{path}' is of format version {version}, too old for this program: classify the "
             "scan again"
         )
-
-
-def _vendor_rotations(phase_map: PhaseMap) -> Rotation | None:
-    """Return the vendor's rotation of every pixel, row by row, or None where one is missing."""
-    vendor = phase_map.crystal_map
-    rows, cols = phase_map.shape
-    if vendor is None or vendor.size != rows * cols:
-        return None
-    # orix drops axes of length 1, and would tell a scan of other geometry by its shape.
-    if tuple(n for n in vendor.shape if n > 1) != tuple(n for n in (rows, cols) if n > 1):
-        return None
-    rotations = vendor.rotations
-    return rotations[:, 0] if rotations.ndim > 1 else rotations
-
-
-def _crystal_map(
-    phase_map: PhaseMap,
-    codes: np.ndarray,
-    label_probability: np.ndarray,
-    present: list[Label],
-    rotations: Rotation | None,
-) -> CrystalMap:
-    """Build orix's view of the map: labels as phases, scalar maps as properties."""
-    from orix.crystal_map import CrystalMap, PhaseList
-    from orix.quaternion import Rotation
-
-    row, col = (index.ravel() for index in np.indices(phase_map.shape))
-    properties: dict[str, np.ndarray] = {}
-    for level in LEVELS:
-        index, probability = phase_map.most_probable(level)
-        properties[level] = index.astype(np.int8)
-        properties[f"{level}_probability"] = probability
-    level_names = [NO_LEVEL, *(label.level for label in label_table())]
-    # 0 is none, 1 the crystal system, and finer levels have higher numbers.
-    fineness = {NO_LEVEL: 0} | {
-        level: i for i, level in enumerate(reversed(DECISION_LEVELS), start=1)
-    }
-    properties["level"] = np.array([fineness[name] for name in level_names], np.int8)[codes]
-    properties["label_probability"] = label_probability
-    properties["pattern_quality"] = phase_map.pattern_quality
-    properties["done"] = phase_map.done
-    return CrystalMap(
-        rotations=Rotation.identity((codes.size,)) if rotations is None else rotations,
-        phase_id=np.where(codes == 0, -1, codes.astype(int)).ravel(),
-        y=row * phase_map.step[0],
-        x=col * phase_map.step[1],
-        phase_list=PhaseList({label.code: _phase(label) for label in present}),
-        prop={name: values.ravel() for name, values in properties.items()},
-        scan_unit=phase_map.units,
-    )
-
-
-def _phase(label: Label) -> Phase:
-    """Return orix's phase for a label; a crystal system gets the group of its lattice."""
-    from orix.crystal_map import Phase
-
-    name = label.name
-    if label.level == "crystal_system":
-        # The holohedry is the last point group of the system, which is centrosymmetric.
-        name = [laue_group(p) for p in POINT_GROUPS if crystal_system(p) == label.name][-1]
-    return Phase(
-        label.title, point_group=_ORIX_NAMES.get(name, name), color=_named_color(label.color)
-    )
-
-
-def _named_color(wanted: str) -> str:
-    """Return the nearest of the named colours; orix takes no others."""
-    from matplotlib.colors import CSS4_COLORS, to_rgb
-
-    def distance(name: str) -> float:
-        return sum((a - b) ** 2 for a, b in zip(to_rgb(name), to_rgb(wanted), strict=True))
-
-    return min(CSS4_COLORS, key=distance)
 
 
 def _write_crystal_map(crystal_map: CrystalMap, group: h5py.Group, name: str) -> None:

@@ -61,7 +61,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         found = reader(path)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"cannot read '{path}' ({reason}): copy the file again") from error
     if not isinstance(found, dict) or not found:
@@ -72,7 +72,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
 def _of_map(path: Path) -> Any:
     from . import h5
 
-    return h5.read(path).provenance
+    return h5.read_provenance(path)
 
 
 def _of_labels(path: Path) -> Any:
