@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How soon a coarse map of a large scan is on the screen, and whether napari answers meanwhile.
 
-    python benchmarks/coarse_map.py [--rows 1000] [--cols 1000] [--seconds 8] [--cold]
+    python benchmarks/coarse_map.py [--rows 1000] [--cols 1000] [--seconds 8] [--cold] [--uncentred]
 
 Opens napari (without a screen: put `xvfb-run -a -s "-screen 0 1366x768x24"` before it) with the
 docks of the plugin, presses Start for a map that repeats the patterns of a bundled sample,
@@ -10,8 +10,9 @@ uncompressed in a virtual data set of a few megabytes, and Cancel some seconds l
 from the start of the run. A timer of 5 ms measures for how long the event loop does not answer.
 What napari needs to add a layer is told apart; as a yardstick, napari adds plain Labels layers of
 the same size to its empty window before. With --cold the first run has to import torch and load the
-network, too; without, that is done before, as the dock does. Figures depend on the machine and on
-what else runs: the load is printed with them.
+network, too; without, that is done before, as the dock does. With --uncentred the file does not say
+where the projection centre is, which is then looked for behind the first coarse map. Figures depend
+on the machine and on what else runs: the load is printed with them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _BUSY = 0.05
 _PLAIN = 4  # layers that napari adds alone
 
 
-def make_file(folder: Path, rows: int, cols: int) -> Path:
+def make_file(folder: Path, rows: int, cols: int, *, centred: bool = True) -> Path:
     """Write a map of any size that shows the same few thousand patterns over and over."""
     path = folder / "large.h5"
     shutil.copy(sample_path("two_phase"), path)
@@ -50,6 +51,9 @@ def make_file(folder: Path, rows: int, cols: int) -> Path:
     with h5py.File(path, "r+") as file:
         scan = file["Scan 1/EBSD"]
         patterns = scan["Data/patterns"][()]
+        if not centred:
+            for name in ("pcx", "pcy", "pcz"):  # what kikuchipy takes where a file says nothing
+                scan[f"Header/{name}"][...] = 0.5
         # In the same file: what leads out of a file is refused.
         file["store"] = patterns
         kept = h5py.VirtualSource(".", "store", patterns.shape)
@@ -222,9 +226,12 @@ def main() -> None:
     parser.add_argument("--cols", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--uncentred", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = make_file(Path(folder), arguments.rows, arguments.cols)
+        path = make_file(
+            Path(folder), arguments.rows, arguments.cols, centred=not arguments.uncentred
+        )
         viewer = napari.Viewer()
         wait(2.0)
         measure_napari(viewer, arguments.rows, arguments.cols)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .classifier import Classifier
     from .scan import Scan
 
-__all__ = ["centred", "found_in"]
+__all__ = ["centred", "found_in", "will_be_estimated"]
 
 # Looked at for an estimate; the clearest third counts.
 _LOOKED_AT, _USED = 48, 16
@@ -91,6 +91,22 @@ def centred(
         for shape, screen in screens.items()
     }
     return _noted(classifier.at_sizes(centres), way, projection_centre)
+
+
+def will_be_estimated(
+    scan: Scan,
+    classifier: Classifier,
+    projection_centre: Told = "auto",
+    *,
+    earlier: Mapping[str, Any] | None = None,
+) -> bool:
+    """Whether :func:`centred` is going to take seconds, because it has to ask the patterns."""
+    unknown = classifier.takes_centre and not classifier.knows_centre
+    if projection_centre == "auto":
+        unknown &= scan.projection_centre is None
+    elif projection_centre != "estimate":
+        return False
+    return unknown and (earlier is None or not _is_of(earlier, scan, classifier))
 
 
 def found_in(

@@ -33,6 +33,7 @@ __all__ = [
     "add_file_hash",
     "can_resume",
     "classify_progressively",
+    "glance_at",
     "prepare_map",
 ]
 
@@ -130,18 +131,26 @@ def classify_progressively(
     InputError
         If the request is wrong: at once. If the file is damaged: when the iterator gets there.
     """
-    if phase_map.shape != scan.shape:
-        raise InputError(
-            f"the phase map has {phase_map.shape[0]} x {phase_map.shape[1]} pixels, the scan "
-            f"{scan.shape[0]} x {scan.shape[1]}: make a new one"
-        )
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"the batch size must be 1 or more, not {batch_size}")
-    frequencies = classifier.prior(prior) if isinstance(prior, str) else prior
-    wanted = region_mask(scan.shape, region)
-    wanted &= ~phase_map.done
-    size = batch_size or default_batch_size(scan.pattern_shape)
-    return _Work(scan, classifier, frequencies, size, wanted).results(first)
+    return _Work.of(scan, classifier, phase_map, region, prior, batch_size).results(first)
+
+
+def glance_at(
+    scan: Scan,
+    classifier: Classifier,
+    *,
+    phase_map: PhaseMap,
+    region: Region | None = None,
+    prior: str | np.ndarray = "known",
+    batch_size: int | None = None,
+    seconds: float = 0.7,
+) -> Generator[SampleResult, None, None]:
+    """Classify as many patterns as there is time for, on a grid over the full extent.
+
+    Something to look at while more is found out, such as the projection centre. Parameters are
+    those of :func:`classify_progressively`; a map that a few patterns fill has no coarse one.
+    """
+    work = _Work.of(scan, classifier, phase_map, region, prior, batch_size)
+    return work.glance(seconds)
 
 
 class _Work:
@@ -165,28 +174,66 @@ class _Work:
         self._store: ChunkStore | None = None
         self._speed: float | None = None  # patterns a second
 
+    @classmethod
+    def of(
+        cls,
+        scan: Scan,
+        classifier: Classifier,
+        phase_map: PhaseMap,
+        region: Region | None,
+        prior: str | np.ndarray,
+        batch_size: int | None,
+    ) -> _Work:
+        """Check a request."""
+        if phase_map.shape != scan.shape:
+            raise InputError(
+                f"the phase map has {phase_map.shape[0]} x {phase_map.shape[1]} pixels, the scan "
+                f"{scan.shape[0]} x {scan.shape[1]}: make a new one"
+            )
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"the batch size must be 1 or more, not {batch_size}")
+        frequencies = classifier.prior(prior) if isinstance(prior, str) else prior
+        wanted = region_mask(scan.shape, region)
+        wanted &= ~phase_map.done
+        size = batch_size or default_batch_size(scan.pattern_shape)
+        return cls(scan, classifier, frequencies, size, wanted)
+
     def results(self, first: float) -> Generator[SampleResult | TileResult, None, None]:
+        """All of it, the coarse map first."""
         end = time.perf_counter() + first
         if not self._wanted.any():
             return
-        if not self._folder:
-            self._store = ChunkStore(self._scan, self._wanted)
-            self._screen = scan_screen(self._scan, self._store.look)
+        self._look_at_screen()
         with ThreadPoolExecutor(1, thread_name_prefix="read-patterns") as reader:
             try:
-                yield from self._coarse(reader, first, end)
+                yield from self._coarse(reader, first, end, alone=False)
                 yield from self._tiles(reader)
             finally:
                 reader.shutdown(cancel_futures=True)
 
+    def glance(self, seconds: float) -> Generator[SampleResult, None, None]:
+        """The coarse map alone."""
+        end = time.perf_counter() + seconds
+        self._look_at_screen()
+        with ThreadPoolExecutor(1, thread_name_prefix="read-patterns") as reader:
+            try:
+                yield from self._coarse(reader, seconds, end, alone=True)
+            finally:
+                reader.shutdown(cancel_futures=True)
+
+    def _look_at_screen(self) -> None:
+        if not self._folder:
+            self._store = ChunkStore(self._scan, self._wanted)
+            self._screen = scan_screen(self._scan, self._store.look)
+
     def _coarse(
-        self, reader: ThreadPoolExecutor, first: float, end: float
+        self, reader: ThreadPoolExecutor, first: float, end: float, *, alone: bool
     ) -> Generator[SampleResult, None, None]:
         """A glance at the whole, then as fine a grid as there is time for."""
         if np.count_nonzero(self._wanted) <= _GLANCE:
             return
         self._probe()
-        if self._all_done_by(end):
+        if not alone and self._all_done_by(end):
             return
         glance = min(_GLANCE, self._affordable(first / 4))
         yield from self._grid(reader, glance)

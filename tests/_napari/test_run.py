@@ -10,13 +10,15 @@ import threading
 import traceback
 import warnings
 import weakref
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_ebsd_phase import InputError, PhaseMap, classify, load_classifier, load_scan
+from napari_ebsd_phase import InputError, PhaseMap, centred, classify, load_classifier, load_scan
 from napari_ebsd_phase._napari.layer_maker import warm_up_labels
 from napari_ebsd_phase._napari.layers import MAP_ROLES, add_scan, layer_for, show_level
 from napari_ebsd_phase._napari.run import ClassificationRun, would_resume
@@ -491,3 +493,49 @@ def test_what_is_warmed_up_in_a_thread_makes_no_layer_there(monkeypatch):
     warm_up_labels()
 
     assert [name for name in entered if "napari" in name] == []
+
+
+@pytest.fixture
+def uncentred(viewer, tmp_path):
+    """The sample of two phases, in a file that does not say where the projection centre is."""
+    path = Path(shutil.copy(sample_path("two_phase"), tmp_path / "uncentred.h5"))
+    with h5py.File(path, "r+") as file:
+        for name in ("pcx", "pcy", "pcz"):  # what kikuchipy takes where a file says nothing
+            file[f"Scan 1/EBSD/Header/{name}"][...] = 0.5
+    return add_scan(viewer, load_scan(path))
+
+
+def test_a_coarse_map_does_not_wait_for_the_projection_centre(
+    qtbot, viewer, uncentred, run, classifier
+):
+    maps = []
+    uncentred.changed.connect(lambda what: what == "map" and maps.append(uncentred.phase_map))
+
+    how = run_to_the_end(qtbot, run, viewer, uncentred, region=PART)
+
+    with load_scan(uncentred.scan.path) as scan:
+        expected = classify(scan, centred(scan, classifier), region=PART)
+    assert how == "done"
+    assert_same(uncentred.phase_map, expected)
+    assert uncentred.phase_map.provenance["projection_centre"]["from"] == "estimated"
+    glance, whole = maps
+    assert whole is uncentred.phase_map
+    assert "projection_centre" not in glance.provenance
+    assert 0 < np.count_nonzero(glance.done) <= 800
+    rows, cols = np.nonzero(glance.done)
+    assert np.ptp(rows) > 10, "not the full extent"
+    assert np.ptp(cols) > 25, "not the full extent"
+
+
+def test_a_search_for_the_projection_centre_is_cancelled(qtbot, viewer, uncentred, run):
+    run_until(qtbot, run, viewer, uncentred, 1)  # the glance; the search comes next
+    run.cancel()
+
+    assert run.wait(60)
+    glance = uncentred.phase_map
+    assert "projection_centre" not in glance.provenance
+    assert 0 < np.count_nonzero(glance.done) < 4800
+
+    assert run_to_the_end(qtbot, run, viewer, uncentred, region=SOME) == "done"
+    assert uncentred.phase_map is not glance
+    assert uncentred.phase_map.provenance["projection_centre"]["from"] == "estimated"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread, main_thread
@@ -20,6 +21,7 @@ from ..map_request import Region, add_file_hash, can_resume, prepare_map, widen_
 from ..projection_centre import Told
 
 if TYPE_CHECKING:
+    from ..classifier import Classifier
     from ..mapping import TileResult
     from ..phase_map import PhaseMap
     from ..progressive import SampleResult
@@ -80,6 +82,10 @@ class Ended:
     error: Exception | None = None
 
 
+class _Stopped(Exception):
+    """Nobody waits any more for what was under way."""
+
+
 class Worker(Thread):
     """Classifies one request and puts what comes of it into `messages`.
 
@@ -128,6 +134,8 @@ class Worker(Thread):
             return
         try:
             self._classify(request)
+        except _Stopped:
+            return
         except Exception as error:  # handed to the interface, whatever it is
             self._say(Ended(error))
         else:
@@ -135,34 +143,48 @@ class Worker(Thread):
 
     def _classify(self, request: Request) -> None:
         classifier = self._loader.load(request.network, request.device)
-        from ..centring import centred
+        from ..centring import centred, will_be_estimated
         from ..progressive import classify_progressively
 
         if self.stopped:
             return
-        phase_map = request.phase_map
-        classifier = centred(
-            request.scan,
-            classifier,
-            request.projection_centre,
-            earlier=None if phase_map is None else phase_map.provenance,
-        )
+        scan, where, phase_map = request.scan, request.projection_centre, request.phase_map
         classifier.prior(request.prior)  # a wrong one shall not cost the map that is there
-        resumed = phase_map is not None and can_resume(
-            phase_map, request.scan, classifier, request.prior
+        earlier = None if phase_map is None else phase_map.provenance
+        glanced = will_be_estimated(scan, classifier, where, earlier=earlier)
+        if glanced:
+            phase_map = self._glance(request, classifier)
+        classifier = centred(
+            scan, classifier, where, progress=self._go_on_unless_stopped, earlier=earlier
         )
+        resumed = phase_map is not None and can_resume(phase_map, scan, classifier, request.prior)
         if resumed and phase_map is not None:
             widen_region(phase_map, request.region)
         else:
-            phase_map = prepare_map(
-                request.scan,
-                classifier,
-                region=request.region,
-                prior=request.prior,
-                threshold=request.threshold,
-                batch_size=request.batch_size,
-            )
+            phase_map = _empty_map(request, classifier)
         results = classify_progressively(
+            scan,
+            classifier,
+            phase_map=phase_map,
+            region=request.region,
+            prior=request.prior,
+            batch_size=request.batch_size,
+        )
+        with closing(results):
+            # A coarse map that is on the screen stays there until there is another one.
+            first = next(results, None) if glanced else None
+            self._say(Prepared(phase_map, resumed))
+            for result in results if first is None else chain([first], results):
+                if not self._say(result):
+                    return
+        self._add_hash(phase_map, scan)
+
+    def _glance(self, request: Request, classifier: Classifier) -> PhaseMap:
+        """Show a coarse map before the projection centre is known, which takes seconds."""
+        from ..progressive import glance_at
+
+        phase_map = _empty_map(request, classifier)
+        results = glance_at(
             request.scan,
             classifier,
             phase_map=phase_map,
@@ -170,12 +192,16 @@ class Worker(Thread):
             prior=request.prior,
             batch_size=request.batch_size,
         )
-        self._say(Prepared(phase_map, resumed))
+        self._say(Prepared(phase_map, resumed=False))
         with closing(results):
             for result in results:
                 if not self._say(result):
-                    return
-        self._add_hash(phase_map, request.scan)
+                    raise _Stopped
+        return phase_map
+
+    def _go_on_unless_stopped(self, *_: int) -> None:
+        if self.stopped:
+            raise _Stopped
 
     def _add_hash(self, phase_map: PhaseMap, scan: Scan) -> None:
         end = time.perf_counter() + _HASH_TIME
@@ -194,3 +220,14 @@ class Worker(Thread):
                 continue
             return True
         return False
+
+
+def _empty_map(request: Request, classifier: Classifier) -> PhaseMap:
+    return prepare_map(
+        request.scan,
+        classifier,
+        region=request.region,
+        prior=request.prior,
+        threshold=request.threshold,
+        batch_size=request.batch_size,
+    )
