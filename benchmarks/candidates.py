@@ -20,14 +20,14 @@ from napari_ebsd_phase.candidates import View, rank_candidates
 from napari_ebsd_phase.candidates.ranking import LEAST_AGREEMENT
 from napari_ebsd_phase.crystallography import laue_group
 from napari_ebsd_phase.training.band_patterns import atomic_numbers
+from napari_ebsd_phase.training.evaluate import CAMERAS
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import load_materials
-from napari_ebsd_phase.training.pattern_simulation import FAST, GOOD, POOR, simulate_group
+from napari_ebsd_phase.training.pattern_simulation import simulate_group
 from napari_ebsd_phase.training.structures import load_structures, structure_by_uid
 from napari_ebsd_phase.zone_axes import Geometry
 
 LIBRARY = Path(__file__).parents[1] / "data" / "master_patterns.h5"
-CAMERAS = {"good": GOOD, "fast": FAST, "poor": POOR}
 
 
 def main() -> None:

@@ -28,12 +28,10 @@ from napari_ebsd_phase.classifier import Classifier
 from napari_ebsd_phase.crystallography import BRAVAIS_LATTICES, POINT_GROUPS, level_index
 from napari_ebsd_phase.preprocessing import prepare
 from napari_ebsd_phase.symmetry_maps import Centre
+from napari_ebsd_phase.training.evaluate import CAMERAS
 from napari_ebsd_phase.training.library import MasterLibrary
 from napari_ebsd_phase.training.materials import Material, load_materials
 from napari_ebsd_phase.training.pattern_simulation import (
-    FAST,
-    GOOD,
-    POOR,
     Camera,
     simulate_group,
     standing,
@@ -43,7 +41,6 @@ from napari_ebsd_phase.training.tested import materials_by_test
 
 LIBRARY = Path(__file__).parent.parent / "data" / "master_patterns.h5"
 PATTERNS = 16
-CAMERAS = {"good": GOOD, "fast": FAST, "poor": POOR}
 
 
 def right(classifier: Classifier, frames: np.ndarray, mask: np.ndarray, m: Material) -> np.ndarray:
