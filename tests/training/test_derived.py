@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.training.contacts import ELEMENTS, contact_ratio
 from napari_ebsd_phase.training.derived import (
     Changes,
     derive,
@@ -18,14 +19,8 @@ from napari_ebsd_phase.training.derived import (
     structure_of_uid,
 )
 from napari_ebsd_phase.training.grid_symmetry import grid_operations, structure_matrix
-from napari_ebsd_phase.training.random_structures import (
-    ELEMENTS,
-    PAIRS,
-    contact_ratio,
-    has_space_group,
-    known_materials,
-    structure_of_seed,
-)
+from napari_ebsd_phase.training.random_structures import PAIRS, known_materials, structure_of_seed
+from napari_ebsd_phase.training.space_groups import has_space_group
 from napari_ebsd_phase.training.split import material_key
 from napari_ebsd_phase.training.structures import Structure, find_structures, structure_by_uid
 

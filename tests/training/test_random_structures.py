@@ -19,19 +19,16 @@ from napari_ebsd_phase.crystallography import (
     point_group_of_space_group,
 )
 from napari_ebsd_phase.errors import InputError
+from napari_ebsd_phase.training.contacts import ELEMENTS, contact_ratio, usual_distances
 from napari_ebsd_phase.training.grid_symmetry import grid_operations, structure_matrix
 from napari_ebsd_phase.training.random_structures import (
-    ELEMENTS,
     PAIRS,
-    contact_ratio,
-    has_space_group,
     known_materials,
     random_structure,
     random_structures,
-    space_group_operations,
     structure_of_seed,
-    usual_distances,
 )
+from napari_ebsd_phase.training.space_groups import has_space_group, space_group_operations
 from napari_ebsd_phase.training.split import material_key
 from napari_ebsd_phase.training.structures import Structure
 

@@ -24,18 +24,10 @@ import numpy as np
 
 from napari_ebsd_phase.errors import InputError
 
+from .contacts import ELEMENTS, contact_ratio
 from .grid_symmetry import structure_matrix
-from .random_structures import (
-    ELEMENTS,
-    SMALLEST_Z_RATIO,
-    SYMMETRY_TOLERANCES,
-    contact_ratio,
-    has_space_group,
-    known_materials,
-    structure_of_seed,
-    symmetry_of,
-    z_ratio,
-)
+from .random_structures import SMALLEST_Z_RATIO, known_materials, structure_of_seed, z_ratio
+from .space_groups import SYMMETRY_TOLERANCES, has_space_group, symmetry_of
 from .split import material_key
 from .structures import Structure, chemical_formula, structure_by_uid
 

@@ -17,11 +17,9 @@ whose label hangs on them cannot be told from one of higher symmetry.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
-from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -34,83 +32,24 @@ from napari_ebsd_phase.crystallography import (
 )
 from napari_ebsd_phase.errors import InputError
 
+from .contacts import ELEMENTS, contact_ratio, shortest_distances, usual_distances
 from .grid_symmetry import structure_matrix
+from .space_groups import SYMMETRY_TOLERANCES, has_space_group, space_group_operations
 from .split import material_key
 from .structures import Structure, chemical_formula, load_structures
 
-__all__ = [
-    "ELEMENTS",
-    "PAIRS",
-    "Element",
-    "contact_ratio",
-    "has_space_group",
-    "random_structure",
-    "random_structures",
-    "space_group_operations",
-    "structure_of_seed",
-    "symmetry_of",
-    "usual_distances",
-]
+__all__ = ["PAIRS", "random_structure", "random_structures", "structure_of_seed"]
 
 PAIRS: Final = tuple(
     (POINT_GROUPS[i], BRAVAIS_LATTICES[j]) for i, j in np.argwhere(COMPATIBLE).tolist()
 )
 """The 66 combinations of point group and Bravais lattice that exist."""
 
-SYMMETRY_TOLERANCES: Final = (0.01, 0.05)
-"""Distances in angstrom within which no higher symmetry may be found."""
-
 SMALLEST_Z_RATIO: Final = 1.2
 """Least ratio of the atomic numbers of two elements of one structure."""
 
 
-class Element(NamedTuple):
-    """What is needed of an element to make structures with it.
-
-    Radii are in angstrom: the covalent ones of Cordero et al. (2008),
-    https://doi.org/10.1039/b801115j (low spin), and, for those that form anions, the ionic ones of
-    Shannon (1976), https://doi.org/10.1107/S0567739476001551, otherwise 0.
-    """
-
-    atomic_number: int
-    radius: float
-    anion_radius: float
-    weight: float
-
-
-# Symbol, atomic number, covalent radius, anion's radius, weight. The weights follow, roughly, how
-# often an element is met in minerals and materials. Noble gases, elements without stable isotopes
-# (but Th and U) are left out; hydrogen is only for structures that have it already.
-_TABLE: Final = """
-H 1 .31 0 0, Li 3 1.28 0 12, Be 4 .96 0 4, B 5 .84 0 20, C 6 .76 0 25, N 7 .71 1.46 25,
-O 8 .66 1.4 150, F 9 .57 1.33 20, Na 11 1.66 0 20, Mg 12 1.41 0 24, Al 13 1.21 0 40,
-Si 14 1.11 0 45, P 15 1.07 0 25, S 16 1.05 1.84 45, Cl 17 1.02 1.81 30, K 19 2.03 0 18,
-Ca 20 1.76 0 24, Sc 21 1.7 0 6, Ti 22 1.6 0 26, V 23 1.53 0 16, Cr 24 1.39 0 22, Mn 25 1.39 0 24,
-Fe 26 1.32 0 40, Co 27 1.26 0 24, Ni 28 1.24 0 34, Cu 29 1.32 0 36, Zn 30 1.22 0 20,
-Ga 31 1.22 0 14, Ge 32 1.2 0 16, As 33 1.19 0 16, Se 34 1.2 1.98 18, Br 35 1.2 1.96 10,
-Rb 37 2.2 0 6, Sr 38 1.95 0 14, Y 39 1.9 0 10, Zr 40 1.75 0 16, Nb 41 1.64 0 16, Mo 42 1.54 0 18,
-Ru 44 1.46 0 9, Rh 45 1.42 0 8, Pd 46 1.39 0 12, Ag 47 1.45 0 15, Cd 48 1.44 0 12,
-In 49 1.42 0 11, Sn 50 1.39 0 16, Sb 51 1.39 0 17, Te 52 1.38 2.21 15, I 53 1.39 2.2 12,
-Cs 55 2.44 0 6, Ba 56 2.15 0 16, La 57 2.07 0 10, Ce 58 2.04 0 9, Pr 59 2.03 0 5, Nd 60 2.01 0 6,
-Sm 62 1.98 0 5, Eu 63 1.98 0 4, Gd 64 1.96 0 6, Tb 65 1.94 0 4, Dy 66 1.92 0 4, Ho 67 1.92 0 4,
-Er 68 1.89 0 4, Tm 69 1.9 0 3, Yb 70 1.87 0 4, Lu 71 1.87 0 3, Hf 72 1.75 0 8, Ta 73 1.7 0 12,
-W 74 1.62 0 15, Re 75 1.51 0 8, Os 76 1.44 0 5, Ir 77 1.41 0 8, Pt 78 1.36 0 13, Au 79 1.36 0 13,
-Hg 80 1.32 0 8, Tl 81 1.45 0 8, Pb 82 1.46 0 14, Bi 83 1.48 0 14, Th 90 2.06 0 6, U 92 1.96 0 8
-"""
-
-ELEMENTS: Final = {
-    symbol: Element(int(number), *map(float, rest))
-    for symbol, number, *rest in (row.split() for row in _TABLE.split(","))
-}
-"""Symbol to element, in the order of the periodic table."""
-
-# Anions do not touch each other as atoms that share electrons would: edges of oxygen polyhedra
-# are about this share of twice the ionic radius.
-_ANION_SHARE: Final = 0.85
-
 _NUMBER_KEY: Final = 0x72616E64  # so that no other use of a small seed has the same numbers
-_SHIFTS: Final = np.array(list(product((-1, 0, 1), repeat=3)), dtype=float)
-_NO_SHIFT: Final = 13
 _CANDIDATES: Final = 14
 _ATTEMPTS: Final = 20  # with one space group, before another of the pair is drawn
 _DRAWS: Final = 60
@@ -118,171 +57,6 @@ _DRAWS: Final = 60
 # all their special positions lie as in a group above. There are others of the same pairs.
 _TOO_LARGE: Final = frozenset({203, 209, 219, 226, 228})
 _LOOSEST: Final = 32.0  # cubic angstrom an atom
-
-
-@cache
-def _standard_settings() -> dict[int, int]:
-    """Space group number to spglib's number of its first, standard setting."""
-    import spglib
-
-    first: dict[int, int] = {}
-    with _quiet():
-        for hall in range(1, 531):
-            kind = spglib.get_spacegroup_type(hall)
-            assert kind is not None
-            first.setdefault(kind.number, hall)
-    return first
-
-
-def _quiet() -> warnings.catch_warnings:
-    """Silence spglib's note on its own change of error handling, which it prints at each call."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
-
-
-@cache
-def space_group_operations(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Operations of a space group in its standard setting, centring included.
-
-    Standard is the first setting of International Tables: unique axis b, cell choice 1, origin
-    choice 1, hexagonal axes. Source: the database of spglib.
-
-    Parameters
-    ----------
-    number
-        International number, 1 to 230.
-
-    Returns
-    -------
-    rotations
-        (n, 3, 3) int, on fractional coordinates.
-    translations
-        (n, 3).
-
-    Raises
-    ------
-    InputError
-        If there is no such space group.
-    """
-    import spglib
-
-    if number not in _standard_settings():
-        raise InputError(f"there is no space group {number}; give one of 1 to 230")
-    with _quiet():
-        found = spglib.get_symmetry_from_database(_standard_settings()[number])
-    assert found is not None
-    return found["rotations"].astype(int), found["translations"]
-
-
-def symmetry_of(
-    cell: tuple[float, ...], species: tuple[str, ...], positions: np.ndarray, tolerance: float
-) -> Any:
-    """Symmetry that spglib finds: its ``SpglibDataset``, or None where it finds none.
-
-    Parameters
-    ----------
-    cell, species, positions
-        As in :class:`~napari_ebsd_phase.training.structures.Structure`; positions (n, 3).
-    tolerance
-        Distance in angstrom.
-    """
-    import spglib
-
-    kinds = np.unique(species, return_inverse=True)[1]
-    crystal: Any = (structure_matrix(cell).T, positions, kinds)
-    with _quiet():
-        try:
-            return spglib.get_symmetry_dataset(crystal, symprec=tolerance)
-        except spglib.SpglibError:  # two atoms in one place, or operations that are no group
-            return None
-
-
-def has_space_group(
-    number: int,
-    cell: tuple[float, ...],
-    species: tuple[str, ...],
-    positions: np.ndarray,
-    tolerances: tuple[float, ...] = SYMMETRY_TOLERANCES,
-) -> bool:
-    """Whether spglib finds exactly this space group at each of some tolerances.
-
-    Parameters
-    ----------
-    number
-        International number.
-    cell, species, positions
-        As in :class:`~napari_ebsd_phase.training.structures.Structure`; positions (n, 3).
-    tolerances
-        Distances in angstrom, rising.
-    """
-    # The widest first: it fails most often.
-    found = (symmetry_of(cell, species, positions, each) for each in tolerances[::-1])
-    return all(symmetry is not None and symmetry.number == number for symmetry in found)
-
-
-def usual_distances(first: Iterable[str], second: Iterable[str]) -> np.ndarray:
-    """Distances in angstrom that touching atoms usually have: the sum of their radii.
-
-    Parameters
-    ----------
-    first, second
-        n and m element symbols.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n, m).
-
-    Raises
-    ------
-    InputError
-        For an element that is not in :data:`ELEMENTS`.
-    """
-    first, second = list(first), list(second)
-    missing = {*first, *second} - ELEMENTS.keys()
-    if missing:
-        raise InputError(f"no radius of {min(missing)}; give a structure of other elements")
-    covalent, anion = (
-        np.add.outer([getattr(ELEMENTS[s], name) for s in first],
-                     [getattr(ELEMENTS[s], name) for s in second])
-        for name in ("radius", "anion_radius")
-    )  # fmt: skip
-    both = np.multiply.outer([ELEMENTS[s].anion_radius for s in first],
-                             [ELEMENTS[s].anion_radius for s in second]) > 0  # fmt: skip
-    return np.where(both, np.maximum(_ANION_SHARE * anion, covalent), covalent)
-
-
-def contact_ratio(
-    cell: tuple[float, ...],
-    species: tuple[str, ...],
-    positions: np.ndarray,
-    some: Sequence[int] | None = None,
-) -> float:
-    """Closest contact of a structure, as a ratio to the usual distance of the two elements.
-
-    Parameters
-    ----------
-    cell, species, positions
-        As in :class:`~napari_ebsd_phase.training.structures.Structure`; positions (n, 3).
-    some
-        Numbers of atoms of which every other is an image; by default all.
-
-    Raises
-    ------
-    InputError
-        For an element that is not in :data:`ELEMENTS`.
-    """
-    chosen = np.arange(len(species)) if some is None else np.asarray(some)
-    distances = _distances(positions, chosen, structure_matrix(cell))
-    return float((distances / usual_distances([species[i] for i in chosen], species)).min())
-
-
-def _distances(positions: np.ndarray, chosen: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Shortest distances (chosen, atoms), over all lattice vectors; of an atom to its images."""
-    gaps = positions[chosen, None] - positions
-    gaps = (gaps - np.rint(gaps)) @ basis.T
-    squares = np.square(gaps[:, :, None] + _SHIFTS @ basis.T).sum(axis=-1)
-    squares[np.arange(len(chosen)), chosen, _NO_SHIFT] = np.inf
-    return np.sqrt(squares.min(axis=-1))
 
 
 def structure_of_seed(seed: int) -> Structure:
@@ -489,7 +263,7 @@ def _occupy(
                 continue
             usual = usual_distances([element], [*names, *[element] * len(orbit)])
             atoms = np.concatenate([positions, orbit])
-            distances = _distances(atoms, np.array([len(names)]), basis)
+            distances = shortest_distances(atoms, np.array([len(names)]), basis)
             contact = min(float((distances / usual).min()), tightest)
             if contact < 1e-6:  # the site is taken
                 continue

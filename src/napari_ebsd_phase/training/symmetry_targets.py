@@ -22,7 +22,7 @@ import numpy as np
 from ..preprocessing import Fit
 from ..radon import REACH
 from .grid_symmetry import structure_matrix
-from .random_structures import space_group_operations
+from .space_groups import space_group_operations
 
 __all__ = ["CHANNELS", "SymmetryElements", "laue_elements", "line_targets"]
 
