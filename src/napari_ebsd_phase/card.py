@@ -145,7 +145,7 @@ def _check_numbers(card: dict[str, Any], where: str) -> None:
     for key in ("training_prior", "known_structures"):
         try:
             table = np.asarray(card[key], dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"the card {where} has no table of numbers as {key}") from error
         if (
             table.shape != COMPATIBLE.shape

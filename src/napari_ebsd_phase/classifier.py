@@ -21,7 +21,7 @@ import torch
 
 from .card import card_text, weight_bytes
 from .decoding import decode, parse_prior
-from .devices import pick_device, pick_precision
+from .devices import Room, pick_device, pick_precision
 from .errors import InputError
 from .lanes import Lanes
 from .network import SymmetryNet, with_centre
@@ -84,6 +84,7 @@ class Classifier:
             self._scoring = ByteNetwork(network, examples)
         self._by_size: dict[tuple[int, int], Classifier] = {}
         self._lanes: dict[int, Lanes] = {}  # by their number, which is the calling thread's
+        self._room = Room()
 
     @property
     def name(self) -> str:
@@ -302,11 +303,29 @@ class Classifier:
             [lanes.submit(one._score, batch, background, mask) for batch in batches],
         )
 
-    @torch.inference_mode()
     def _score(
         self, patterns: np.ndarray, background: np.ndarray | None, mask: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores, log odds of a pattern included, and quality of one batch."""
+        """Scores and quality of one batch, in parts where there is no memory for it at once."""
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        start = 0
+        while start < len(patterns):
+            part = patterns[start : start + self._room.most]
+            try:
+                parts.append(self._score_at_once(part, background, mask))
+            except RuntimeError as error:
+                if not self._room.lacks(error, len(part)):
+                    raise
+            else:
+                start += len(part)
+        scores, quality = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return scores, quality
+
+    @torch.inference_mode()
+    def _score_at_once(
+        self, patterns: np.ndarray, background: np.ndarray | None, mask: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores, log odds of a pattern included, and quality of some patterns."""
         inputs = prepare(
             patterns, self.preprocessing, background=background, mask=mask, device=self.device
         )

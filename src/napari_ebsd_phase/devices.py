@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a network computes on, and in which numbers."""
+"""What a network computes on, in which numbers, and how much of it there is room for."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 import torch
 
-from .errors import InputError
+from .errors import InputError, SmallerBatches
 from .network_int8 import bytes_are_fast
 
-__all__ = ["PRECISIONS", "pick_device", "pick_precision"]
+__all__ = ["PRECISIONS", "Room", "pick_device", "pick_precision"]
 
 PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 
@@ -60,3 +62,31 @@ def pick_precision(name: str, device: torch.device) -> str:
         return "int8"
     native = processor and (able.get("avx512_bf16") or able.get("amx_bf16"))
     return "bfloat16" if native else "float32"
+
+
+class Room:
+    """How many patterns a device has memory for at once, as far as it is known.
+
+    Once it ran out of memory, no more are tried again: other programs use the same one.
+    """
+
+    def __init__(self) -> None:
+        self.most = sys.maxsize
+
+    def lacks(self, error: RuntimeError, size: int) -> bool:
+        """Whether `size` patterns were too many, and fewer are worth trying.
+
+        Says so in a :class:`.SmallerBatches` warning, and lets half as many in from now on.
+        """
+        # Metal has no error of its own for this.
+        full = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+        if not full or size < 2:
+            return False
+        if size // 2 < self.most:
+            self.most = size // 2
+            warnings.warn(
+                f"not enough memory for {size} patterns at once: {self.most} from now on",
+                SmallerBatches,
+                stacklevel=2,
+            )
+        return True

@@ -88,7 +88,7 @@ class Preprocessing:
                 size=int(values["size"]),
                 **{name: float(values[name]) for name in known - {"size"}},
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"preprocessing parameters are not numbers: {error}") from error
 
 

@@ -260,7 +260,10 @@ def _grid_of_beam(
     step = abs(width) if width else abs(float(y[1] - y[0]))
     if not np.isfinite([*y, *x]).all() or step == 0:
         return (1, count), (1.0, 1.0), "px"
-    rows, cols = (round(abs(float(axis[2] - axis[0])) / step) + 1 for axis in (y, x))
+    lengths = [abs(float(axis[2]) - float(axis[0])) / step for axis in (y, x)]
+    if max(lengths) > count:  # by far, where the step is next to none
+        return (1, count), (1.0, 1.0), "px"
+    rows, cols = (round(length) + 1 for length in lengths)
     if rows * cols != count:
         return (1, count), (1.0, 1.0), "px"
     return (rows, cols), (step, step), "um"

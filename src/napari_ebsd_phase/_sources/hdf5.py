@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .hdf5_claims import check_entries, check_links, check_patterns
+from .hdf5_claims import check_entries, check_header, check_links, check_patterns
 from .kikuchipy_reader import kikuchipy_signal, map_of_signal, static_background
 from .recording import ArrayPatterns, Recording, damaged, usable_step
 from .vendor_maps import numbers_of, on_grid, text_of, vendor_map
@@ -35,8 +35,8 @@ EMSOFT_PATTERNS = "EMData/EBSD/EBSDPatterns"
 # Room for a few large compressed chunks, so that none is unpacked twice in a row.
 CACHE_BYTES = 64 * 2**20
 
-# What h5py raises for damaged links, groups and names.
-DAMAGED = (OSError, KeyError, RuntimeError, UnicodeError)
+# What h5py raises for damaged links, groups, names and types.
+DAMAGED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 def open_hdf5(path: Path) -> Recording:
@@ -76,7 +76,10 @@ def _recording(path: Path, file: Any) -> Recording:
     check_links(path, file)
     dataset = _find_patterns(path, file)
     check_patterns(path, dataset)
-    check_entries(path, file["/".join(dataset.name.split("/")[:3])], len(dataset))
+    scan = file["/".join(dataset.name.split("/")[:3])]
+    for group in (scan, *_headers(file, dataset)):
+        check_entries(path, group, len(dataset), dataset.name)
+    check_header(path, scan, dataset)
     maker = _manufacturer(file)
     oxford = maker.startswith("oxford")
     processed = not dataset.name.endswith("Unprocessed Patterns")
@@ -135,6 +138,17 @@ def _children(group: Any) -> list[Any]:
     return [member for member in members if member is not None]
 
 
+def _headers(file: Any, dataset: Any) -> list[Any]:
+    """What lies beside the scan and is read, too: entries, and all groups of EMsoft."""
+    import h5py
+
+    emsoft = dataset.name.endswith(EMSOFT_PATTERNS)
+    names = [name for name in file if isinstance(name, str) and name != _scan_name(dataset)]
+    members = [file.get(name) for name in names]
+    kinds = h5py.Group | h5py.Dataset if emsoft else h5py.Dataset
+    return [member for member in members if isinstance(member, kinds)]
+
+
 def _manufacturer(file: Any) -> str:
     """Name of the maker in lower case; EDAX puts spaces around its keys."""
     for name in file:
@@ -164,7 +178,7 @@ def _write_stand_in(file: Any, dataset: Any, target: Path) -> None:
         for name in source:
             child = source.get(name)
             on_the_way = depth < len(place) and name == place[depth]
-            if child is None:
+            if child is None or isinstance(name, bytes):  # no header has a name that is no text
                 continue
             if on_the_way and depth == len(place) - 1:
                 copied.create_dataset(name, dataset.shape, dataset.dtype)

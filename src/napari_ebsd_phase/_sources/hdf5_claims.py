@@ -31,12 +31,13 @@ _SMALL_MAP = 2**21
 # The largest maps that are measured have ten million points, in one or two kB of entries each.
 _SMALL_ENTRY = 2**25
 _MOST_BYTES_A_POINT = 1024
-_MOST_POINTS = 2**24
-_GRID_NAMES = (
-    ("Y Cells", "X Cells"),  # Oxford
-    ("nRows", "nColumns"),  # EDAX
-    ("NROWS", "NCOLS"),  # Bruker
-    ("n_rows", "n_columns"),  # kikuchipy
+
+# Rows and columns of the map and of its patterns in the header.
+_SIZES = (
+    ("Y Cells", "X Cells", "Pattern Height", "Pattern Width"),  # Oxford
+    ("nRows", "nColumns", "Pattern Height", "Pattern Width"),  # EDAX
+    ("NROWS", "NCOLS", "PatternHeight", "PatternWidth"),  # Bruker
+    ("n_rows", "n_columns", "pattern_height", "pattern_width"),  # kikuchipy
 )
 
 
@@ -62,7 +63,9 @@ def _members(path: Path, group: Any, known: dict[int, int], depth: int) -> int:
     known[address] = _MOST_MEMBERS + 1  # what it counts where it is met again inside itself
     total = 0
     for name in group:
-        link = group.id.links.get_info(name.encode("utf-8", "surrogateescape")).type
+        # h5py gives names that are no UTF-8 as bytes.
+        raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+        link = group.id.links.get_info(raw).type
         if link not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
             raise _leads_out(path, group, name)
         child = group.get(name)
@@ -118,42 +121,70 @@ def is_hollow(dataset: Any) -> bool:
     return bool(claimed > dataset.id.get_storage_size() * _MOST_COMPRESSED)
 
 
-def check_entries(path: Path, group: Any, count: int) -> None:
+def check_entries(path: Path, group: Any, count: int, patterns: str = "") -> None:
     """See that what lies beside `count` patterns is no larger than headers and maps are.
+
+    Parameters
+    ----------
+    path, group
+        The file, and what to look through in it: a group or one array.
+    count
+        Number of patterns.
+    patterns
+        Where they lie. Stacks beside them and above are patterns, too, and nobody reads them.
 
     Raises
     ------
     InputError
-        If an entry promises far more numbers, or the header a far larger map.
+        If an entry promises far more numbers.
     """
-    import h5py
-
     limit = max(_SMALL_ENTRY, _MOST_BYTES_A_POINT * count)
-    for name, entry in _arrays(group):
-        other_patterns = entry.ndim > 2 and name.startswith("/Data/")
+    for place, entry in _arrays(group, group.name.rstrip("/")):
+        other_patterns = entry.ndim > 2 and patterns.startswith(f"{place.rpartition('/')[0]}/")
         if entry.nbytes > limit and not other_patterns:
-            raise damaged(path, f"'{name[1:80]}' promises {entry.nbytes // 10**6:,} MB")
+            raise damaged(path, f"'{place[1:80]}' promises {entry.nbytes // 10**6:,} MB")
+
+
+def check_header(path: Path, group: Any, dataset: Any) -> None:
+    """See that the header of a scan, ``EBSD/Header``, tells of the patterns that are there.
+
+    Who believes a header that does not makes room for its map first, or waits for ages.
+
+    Raises
+    ------
+    InputError
+        If it tells of another map, or of patterns of another size.
+    """
     header = group.get("Header")
-    for names in _GRID_NAMES:
-        cells = [header.get(name) for name in names] if isinstance(header, h5py.Group) else []
-        sides = [_number(cell) for cell in cells]
-        if sides and math.prod(sides) > max(count, _MOST_POINTS):
-            raise damaged(path, f"a map of {sides[0]:.0f} x {sides[1]:.0f} points")
+    count, *shape = dataset.shape
+    for names in _SIZES:
+        if not hasattr(header, "items") or not all(name in header for name in names):
+            continue
+        told = [_number(header[name]) for name in names]
+        if any(map(math.isnan, told)):
+            continue  # kikuchipy says what is missing
+        # Of a region that was cut out of a map, Bruker's header has the whole map.
+        region = all(f"SEM/{name}" in group for name in ("IX", "IY"))
+        if told[2:] != shape or (math.prod(told[:2]) != count and not region):
+            raise InputError(
+                f"{path.name}: holds {count} patterns of {tuple(shape)} pixels where its header "
+                f"says {told[0]:.0f} x {told[1]:.0f} of ({told[2]:.0f}, {told[3]:.0f}); export it "
+                "again"
+            )
 
 
-def _arrays(group: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Arrays below a group by their place in it, also those behind links."""
+def _arrays(member: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """An array, or those below a group, also those behind links, with their places."""
     import h5py
 
-    for name in group:
-        child = group.get(name)
-        if isinstance(child, h5py.Group):
-            yield from _arrays(child, f"{place}/{name}")
-        elif isinstance(child, h5py.Dataset) and child.shape is not None:
-            yield f"{place}/{name}", child
+    if isinstance(member, h5py.Group):
+        for name in member:
+            yield from _arrays(member.get(name), f"{place}/{name}")
+    elif isinstance(member, h5py.Dataset) and member.shape is not None:
+        yield place, member
 
 
 def _number(entry: Any) -> float:
-    """First number of a small header entry; 0 where there is none."""
+    """First number of a small header entry, NaN where there is none."""
     size, kind = getattr(entry, "size", 0), getattr(entry, "dtype", np.dtype("V")).kind
-    return float(np.ravel(entry[()])[0]) if size and kind in "iuf" else 0.0
+    return float(np.ravel(entry[()])[0]) if size and kind in "iuf" else math.nan

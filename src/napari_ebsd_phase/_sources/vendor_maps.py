@@ -154,7 +154,7 @@ def _phase(entry: Any) -> Any:
     try:
         cell = _cell(entry)
         structure = Structure(lattice=Lattice(*cell)) if cell is not None else None
-    except LatticeError:  # angles that no cell has
+    except (LatticeError, ArithmeticError, ValueError):  # lengths or angles that no cell has
         structure = None
     for options in (symmetry, {}):
         try:

@@ -130,8 +130,11 @@ def read(path: str | Path) -> PhaseMap:
     except InputError:
         raise
     # h5py raises any of these for damaged content: RuntimeError for a broken object,
-    # KeyError for a missing one, and ValueError comes from PhaseMap when sizes disagree.
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    # LookupError for a missing one, and ValueError comes from PhaseMap when sizes disagree.
+    except (
+        *(OSError, RuntimeError, LookupError),
+        *(ArithmeticError, ValueError, TypeError, AttributeError),
+    ) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"cannot read '{path}' as a phase map ({reason}): copy the file again, or classify "
@@ -192,9 +195,15 @@ def _write_crystal_map(crystal_map: CrystalMap, group: h5py.Group, name: str) ->
 
 
 def _read_crystal_map(group: h5py.Group) -> CrystalMap:
-    from orix.io.plugins.orix_hdf5 import file_reader
+    from diffpy.structure import LatticeError
+    from orix.io.plugins._h5ebsd import hdf5group2dict
+    from orix.io.plugins.orix_hdf5 import dict2crystalmap
 
-    memory = BytesIO()
-    with h5py.File(memory, "w") as file:
-        group.copy(group, file, "crystal_map")
-    return file_reader(memory)
+    # Not by a copy of the group: HDF5 crashes when it copies damaged objects.
+    try:
+        crystal_map = dict2crystalmap(hdf5group2dict(group, recursive=True))
+    except LatticeError as error:
+        raise ValueError(f"no crystal has the cell of its vendor map: {error}") from error
+    if np.shape(crystal_map.phase_id) != (crystal_map.size,):
+        raise ValueError("the phases of its vendor map do not fit its points")
+    return crystal_map
