@@ -117,10 +117,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     viewer = napari.Viewer(show=False)
-    viewer.window.resize(1366, 740)
     dock = PatternDock(viewer)
     viewer.window.add_dock_widget(dock, name="EBSD pattern", area="right")
     viewer.show()
+    viewer.window.resize(1366, 740)  # what napari remembers may be too small
     dock.controls.method_box.setCurrentIndex(dock.controls.method_box.findData(arguments.method))
     session = open_map(viewer, arguments.classified)
     canvas = dock.window().findChild(QOpenGLWidget)
