@@ -137,3 +137,14 @@ def test_files_are_chosen_in_a_dialog_and_forgotten(region, files, qtbot):
     click(panel.clear_button)
     assert "1" not in panel.files_button.text()
     assert not panel.clear_button.isVisible()
+
+
+def test_who_cancels_at_once_does_not_wait(region, qtbot):
+    panel = region.candidates
+    click(panel.find_button)
+    assert "minute or two the first time" in panel.said.text()
+    click(panel.cancel_button)
+
+    assert panel.find_button.isEnabled()
+    assert panel.said.text() == "Stopped before the first structure was tried."
+    assert panel.ranking is None

@@ -166,7 +166,7 @@ def test_the_file_is_found_again(dock, qtbot, tmp_path):
     assert QApplication.clipboard().text() == str(tmp_path / "map.tif")
 
     opener = FolderOpener()
-    QDesktopServices.setUrlHandler("file", opener.open)
+    QDesktopServices.setUrlHandler("file", opener, "open")
     try:
         click(dock.export.folder_button)
     finally:

@@ -22,6 +22,7 @@ from napari_ebsd_phase.samples import sample_path
 
 from .._cif import write_cif
 from ._clicks import LONG, choose, click
+from ._pictures import pixels_of
 
 MASTER = (
     Path(kikuchipy.__file__).parent
@@ -57,9 +58,7 @@ def run(dock, qtbot):
 
 def colourful(dock) -> float:
     """Share of the canvas that is neither grey nor of the theme's bluish grey."""
-    image = dock.view.grab().toImage().convertToFormat(dock.grab().toImage().Format.Format_RGB32)
-    pixels = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
-    colours = pixels.reshape(-1, 4)[:, :3].astype(int)
+    colours = pixels_of(dock.view.grab().toImage()).reshape(-1, 3).astype(int)
     return float((np.ptp(colours, axis=1) > 40).mean())
 
 

@@ -28,6 +28,7 @@ from napari_ebsd_phase.zone_axes import (
 )
 
 from ._canvas import move_mouse
+from ._pictures import pixels_of
 
 LONG = 120_000
 
@@ -78,25 +79,16 @@ def show(dock, session, row, col, qtbot) -> None:
     qtbot.waitUntil(is_there, timeout=LONG)
 
 
-def pixels(image: QImage) -> np.ndarray:
-    """Red, green and blue (h, w, 3) of a picture."""
-    image = image.convertToFormat(QImage.Format.Format_RGB888)
-    bits = image.constBits()
-    bits.setsize(image.sizeInBytes())
-    rows = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
-
-
 def test_the_switch_draws_the_axes_of_the_orientation_in_the_file(viewer, dock, qtbot):
     session = open_sample(viewer, "nickel")
     show(dock, session, 1, 2, qtbot)
     button, view = dock.controls.zones_button, dock.chosen.view
     assert button.isEnabled()
     assert not button.isChecked()
-    before = pixels(view.picture())
+    before = pixels_of(view.picture())
 
     button.click()
-    after = pixels(view.picture())
+    after = pixels_of(view.picture())
     assert (before != after).any()
     known = orientation_from_file(session.scan, 1, 2)
     expected = find_zone_axes(known.phase, known.rotation, known.geometry, max_index=4, min_bands=3)
@@ -111,7 +103,7 @@ def test_the_switch_draws_the_axes_of_the_orientation_in_the_file(viewer, dock, 
     assert white.mean() < 0.05
 
     button.click()
-    np.testing.assert_array_equal(pixels(view.picture()), before)
+    np.testing.assert_array_equal(pixels_of(view.picture()), before)
 
 
 def test_without_an_orientation_the_switch_says_why(viewer, dock, qtbot):
@@ -227,7 +219,7 @@ def test_bands_run_through_the_rings_at_any_size(overlay, size, qtbot):
     painter = QPainter(image)
     paint_zones(painter, overlay, QRectF(0, 0, width, height), (60, 60))
     painter.end()
-    drawn = pixels(image)
+    drawn = pixels_of(image)
     # Of the strongest band, half way between its ends and a little aside.
     ends = (overlay.bands.lines[0] + 0.5) / 60 * (width, height)
     along = ends[0] + np.linspace(0.1, 0.9, 200)[:, np.newaxis] * (ends[1] - ends[0])

@@ -277,7 +277,7 @@ def summary_rows(phase_map: PhaseMap) -> list[tuple[str, ...]]:
     for i in shown:
         (label, level), lattice = names[found[i, 0]], BRAVAIS_LATTICES[found[i, 1]]
         share, mean = 100 * counts[i] / total, sums[i] / counts[i]
-        level = level.replace("_", " ")
+        level = level.replace("_", " ").replace("laue", "Laue")
         rows.append((label, level, lattice, f"{counts[i]:,}", f"{share:.1f} %", f"{mean:.2f}"))
     rest = [i for i in order if i not in shown]
     if rest:

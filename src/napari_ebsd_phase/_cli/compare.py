@@ -152,4 +152,5 @@ def _print(comparison: Comparison, merged: Merged | None) -> None:
             print(f"{verdict}: {count:,} points")
     if merged is not None:
         count = int(merged.replaced.sum())
-        print(f"\nmerged: {count:,} points have our label and no orientation ({merged.choice})")
+        points = "point has" if count == 1 else "points have"
+        print(f"\nmerged: {count:,} {points} our label and no orientation ({merged.choice})")

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _HEADERS = ("", "Agreement", "Formula", "Symmetry")
 _LISTED = 20
 _SHOWN = 6  # rows before the table scrolls
+_BUSY = "Trying structures; to get ready takes a minute or two the first time."
+_TOO_EARLY = "Stopped before the first structure was tried."
 
 
 class CandidatesPanel(QWidget):
@@ -90,7 +92,9 @@ class CandidatesPanel(QWidget):
         self.files_button.clicked.connect(self._choose_files)
         self.clear_button.clicked.connect(self._forget_files)
         self.find_button.clicked.connect(self._find)
+        self.cancel_button.clicked.connect(self._on_cancel)
         self._work.changed.connect(self._on_changed)
+        self._work.ended.connect(self._show_ranking)
 
     @property
     def ranking(self) -> Ranking | None:
@@ -189,6 +193,14 @@ class CandidatesPanel(QWidget):
             )
 
         self._work.start(work, self._on_returned)
+        self._say(_BUSY)
+
+    @guarded
+    def _on_cancel(self, *_: object) -> None:
+        # What the first search waits for, loops that are compiled, cannot be interrupted.
+        if self.progress.maximum() == 0:
+            self._work.stop()
+            self._say(_TOO_EARLY)
 
     @guarded
     def _on_changed(self) -> None:
@@ -199,6 +211,10 @@ class CandidatesPanel(QWidget):
         self._ranking = ranking
         self._show_ranking()
         self.listed.emit()
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.setVisible(bool(text))
 
     def _show_ranking(self) -> None:
         ranking = self._ranking
@@ -218,8 +234,7 @@ class CandidatesPanel(QWidget):
         height = self.table.horizontalHeader().sizeHint().height() + 2 * self.table.frameWidth()
         self.table.setFixedHeight(height + sum(self.table.rowHeight(row) for row in range(rows)))
         self.table.setVisible(bool(candidates))
-        self.said.setText("" if ranking is None else _words(ranking))
-        self.said.setVisible(ranking is not None)
+        self._say("" if ranking is None else _words(ranking))
 
 
 def _cells(candidate: Candidate, fits: bool) -> tuple[str, ...]:
@@ -243,7 +258,7 @@ def _words(ranking: Ranking) -> str:
     """What was tried, and what came of it."""
     tried = len(ranking.candidates)
     if not tried:
-        return "Stopped before the first structure was tried."
+        return _TOO_EARLY
     stopped = f" of {ranking.asked}" if tried < ranking.asked else ""
     verdict = ranking.verdict
     return f"{tried}{stopped} structures tried: {verdict}."

@@ -236,7 +236,8 @@ class ClassifySection(Section):
         if not same and done:
             return "Another network or class prior is chosen: Start makes the map anew."
         if left == 0:
-            return f"All {total:,} patterns are classified."
+            subject = "The pattern is" if total == 1 else f"All {total:,} patterns are"
+            return f"{subject} classified."
         verb = {"cancelled": "Cancelled", "failed": "Failed"}.get(job.end or "" if job else "", "")
         text = f"{done:,} of {total:,} patterns are classified; Resume does the others."
         return f"{verb}: {text}" if verb else text

@@ -74,6 +74,11 @@ class CompareDialog(QDialog):
         box.addWidget(self.buttons)
         self.show_busy()
 
+    @property
+    def comparison(self) -> Comparison | None:
+        """What is shown; None while it is being made."""
+        return self._comparison
+
     def show_busy(self) -> None:
         """Show that there is nothing yet."""
         self._comparison = None

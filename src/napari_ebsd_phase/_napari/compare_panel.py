@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .session import MapSession
 
 ROLE = "agreement"
-TITLE = "Agreement with the vendor"
+TITLE = "Agreement"
 
 
 class ComparePanel(QWidget):
@@ -50,6 +50,7 @@ class ComparePanel(QWidget):
             "layer and as a table"
         )
         self._work = Work(self, "Stop comparing")
+        self._work.cancel_button.clicked.connect(self._give_up)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         row = QHBoxLayout()
@@ -72,6 +73,8 @@ class ComparePanel(QWidget):
         if session is not self.session:
             self._work.stop()
             self._again = False
+            if self.dialog is not None:  # it is about the one that was shown
+                self.dialog.close()
         self._session = None if session is None else weakref.ref(session)
         self.setVisible(session is not None and _comparable(session))
         self._on_changed()
@@ -106,6 +109,11 @@ class ComparePanel(QWidget):
             self.dialog = CompareDialog(self)
         self.dialog.show_busy()
         self.dialog.show()
+        session = self.session
+        layer = None if session is None else layer_for(self._viewer, session, ROLE)
+        if layer is not None:
+            layer.visible = True
+            self._viewer.layers.selection.active = layer
         self._compare()
 
     @guarded
@@ -126,10 +134,24 @@ class ComparePanel(QWidget):
                 self.dialog.show_comparison(session.name, comparison)
 
     @guarded
+    def _give_up(self, *_: object) -> None:
+        # A comparison cannot be interrupted: nobody waits for it.
+        self._work.stop()
+        self._compared, self._again = None, False
+        self._close_empty()
+
+    @guarded
     def _on_ended(self) -> None:
         if self._again:
             self._again = False
             self._compare()
+        else:
+            self._close_empty()
+
+    def _close_empty(self) -> None:
+        """Close the table if nothing came to be in it: cancelled, failed, or another data set."""
+        if self.dialog is not None and self.dialog.comparison is None:
+            self.dialog.close()
 
 
 def show_agreement(viewer: Viewer, session: MapSession, comparison: Comparison) -> None:

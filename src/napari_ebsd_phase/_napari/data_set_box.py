@@ -27,6 +27,7 @@ class DataSetBox(QComboBox):
         self.setToolTip("Which of the open data sets is shown; the others are hidden")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
+        self.setVisible(False)
         self.activated.connect(self._on_activated)
 
     def show_session(self, session: MapSession | None) -> None:

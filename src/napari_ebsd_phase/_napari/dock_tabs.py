@@ -34,12 +34,16 @@ class SharedTabs(QObject):
         super().__init__(widget)
         widget.setObjectName(f"{_PREFIX}{name}")
         widget.installEventFilter(self)
+        # A child, which goes with the widget: a call that waits would find it gone.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._join)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Show:
             watched.removeEventFilter(self)
             # Until then napari still moves it.
-            QTimer.singleShot(0, self._join)
+            self._timer.start(0)
         return False
 
     @guarded

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TOOLS: Final = {"add_rectangle": "Rectangle", "add_polygon": "Polygon"}
 
 _TITLE = "Region"
-_EDGE = 0.3  # of a pixel of the map
+_EDGE = 0.004  # of the longer side of the map: as thick on the screen, whatever its size
 
 
 def draw_region(viewer: Viewer, session: MapSession, tool: str) -> Shapes:
@@ -60,7 +60,7 @@ def _new(viewer: Viewer, session: MapSession) -> Shapes:
     viewer.add_layer(layer)
     layer.current_edge_color = "white"
     layer.current_face_color = "transparent"
-    layer.current_edge_width = _EDGE
+    layer.current_edge_width = _EDGE * max(session.shape)
     layer.events.data.connect(_on_drawn)
     return layer
 

@@ -30,6 +30,9 @@ LABEL_ROLES: Final = ("label", *LEVELS)
 #: Roles of a phase map, in the order in which they lie on each other, bottom first.
 MAP_ROLES: Final = ("quality", "confidence", *reversed(LEVELS), "label")
 
+# They lie on the map, or show through where a label is hidden or not there yet.
+_OTHER_MAPS = ("agreement", "vendor_phases")
+
 #: What stands behind the name of the data set in a layer's name.
 TITLES: Final = {
     "label": "Label",
@@ -170,9 +173,16 @@ def insert_layer(viewer: Viewer, session: MapSession, role: str) -> None:
 
 
 def hide_map(viewer: Viewer, session: MapSession) -> None:
-    """Hide what is there of the layers of a phase map."""
-    for layer, _ in _layers_of_map(viewer, session):
-        layer.visible = False
+    """Hide what is there of the layers of a phase map, and what would be taken for one.
+
+    The mean intensity is shown instead.
+    """
+    for layer in viewer.layers:
+        if session_of(layer) is session:
+            if role_of(layer) in (*MAP_ROLES, *_OTHER_MAPS):
+                layer.visible = False
+            elif role_of(layer) == "mean_intensity":
+                layer.visible = True
 
 
 def refresh_layers(viewer: Viewer, session: MapSession) -> None:
@@ -216,8 +226,7 @@ def show_level(viewer: Viewer, session: MapSession, role: str) -> None:
         if active is not None and session_of(active) is not session:
             viewer.layers.selection.active = active
     for layer in list(viewer.layers):
-        # What hides the map goes, too: where it agrees with the vendor's phases.
-        if session_of(layer) is not session or role_of(layer) not in (*MAP_ROLES, "agreement"):
+        if session_of(layer) is not session or role_of(layer) not in (*MAP_ROLES, *_OTHER_MAPS):
             continue
         wanted = role_of(layer) == role
         if layer.visible != wanted:

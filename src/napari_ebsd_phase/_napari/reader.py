@@ -47,7 +47,7 @@ def is_ours(path: Path) -> bool:
 
     A folder is ours if images lie in it; a single image is not, as it may show anything.
     """
-    suffix = path.suffix.lower()
+    name, suffix = path.name.lower(), path.suffix.lower()
     try:
         if path.is_dir():
             return any(_images_in(path))
@@ -58,8 +58,9 @@ def is_ours(path: Path) -> bool:
         if suffix in _HDF5:
             return _is_our_hdf5(path)
         if suffix == ".dat":
-            return _is_nordif_setting(path.parent / "Setting.txt")
-        return path.name.lower() == "setting.txt" and _is_nordif_setting(path)
+            # NORDIF's name for patterns: without its settings there is a word to be said.
+            return name == "pattern.dat" or _is_nordif_setting(path.parent / "Setting.txt")
+        return name == "setting.txt" and _is_nordif_setting(path)
     except OSError:
         # Not readable: whoever opens it next will say why.
         return False

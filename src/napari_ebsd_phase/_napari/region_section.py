@@ -342,6 +342,8 @@ def _evidence(result: Identification, source: str) -> str:
     """What the answer rests on."""
     views = f"{result.views:.1f}" if result.views < _FEW_VIEWS else f"{result.views:.0f}"
     part = f"{result.used:,} of " if result.used < result.patterns else ""
+    if result.patterns == 1:
+        return f"From {source}: one pattern{'' if result.nameable else ', not good enough'}."
     return (
         f"From {source}: {part}{result.patterns:,} patterns read, {result.nameable:,} of them good "
         f"enough, which show about {views} different views."

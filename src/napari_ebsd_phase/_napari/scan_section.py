@@ -28,7 +28,7 @@ from .background import Cancelled, Progress
 from .data_set_box import DataSetBox
 from .follow import Connections
 from .layers import layer_for
-from .notify import guarded
+from .notify import guarded, show_info
 from .open_bar import OpenBar
 from .quality_preview import quality_preview
 from .reader import has_no_grid, open_source
@@ -249,7 +249,8 @@ class ScanSection(Section):
     @guarded
     def _open(self, path: str, name: str) -> None:
         def work(progress: Progress, cancelled: Cancelled) -> Any:
-            return open_source(path, name=name or None)
+            notes: list[str] = []
+            return (*open_source(path, name=name or None, tell=notes.append), notes)
 
         self._run(work, f"Opening {Path(path).name} …", self._on_opened)
 
@@ -290,9 +291,11 @@ class ScanSection(Section):
             button.setEnabled(not busy)
 
     @guarded
-    def _on_opened(self, opened: tuple[MapSession, list[LayerData]]) -> None:
-        session, layers = opened
+    def _on_opened(self, opened: tuple[MapSession, list[LayerData], list[str]]) -> None:
+        session, layers, notes = opened
         show_layers(self._viewer, session, layers)
+        for note in notes:
+            show_info(note)
 
     @guarded
     def _on_regridded(self, opened: tuple[MapSession, list[LayerData], Any]) -> None:

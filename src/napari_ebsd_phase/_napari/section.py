@@ -50,6 +50,8 @@ class Section(QCollapsible):
         self.setDuration(0)
         # As high as words that wrap need it in the width that there is, not in their favourite one.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        # Aligned at the top, as it comes, it gets no more height than unwrapped words need.
+        self.layout().setAlignment(Qt.AlignmentFlag(0))
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.layout().setSpacing(0)
         button = self.toggleButton()

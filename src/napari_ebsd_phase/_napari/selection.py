@@ -118,7 +118,7 @@ def _chosen_label(session: MapSession, layer: Labels) -> Chosen:
     if session_of(layer) is session and role in LEVEL_TITLES:
         name = _name(str(role), value)
         if not mask.any():
-            raise InputError(f"no pattern is labelled {name}: {_HOW}")
+            raise InputError(f"the selected label, {name}, is nowhere on the map: {_HOW}")
         return Chosen(mask, f"all patterns of {name} ({LEVEL_TITLES[str(role)]})")
     if value == 0 or not mask.any():
         raise InputError(
